@@ -1,0 +1,198 @@
+"""What a day needs to know of the land: static fields, cover of the day, weather of the day."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridlib.basin import Basin
+from hybridlib.hydropy.parameters import orography
+from hybridlib.schema import (
+    LANDSURFACE,
+    MONTHLY,
+    SECONDS_PER_DAY,
+    InputError,
+    check_values,
+    select,
+)
+
+FREEZING = 273.15
+"""Freezing point (K)."""
+
+
+class Land(NamedTuple):
+    """Static fields of the cells, HydroPy's names; stores in mm, (cell,) or (month, cell)."""
+
+    wcap: object
+    wilt: object
+    wmin: object
+    wmax: object
+    bmod: object
+    flake: object
+    fveg: object
+    lai: object
+    area: object
+
+
+class Weather(NamedTuple):
+    """A day's weather, (time, cell), mm d-1, and the months around it, (time,).
+
+    ``melt`` is the degree-day rate times T - 273.15 with its sign: negative on frost days. It is
+    computed in float64, so that a day at 273.15 K stays on its side of the threshold.
+    """
+
+    rainf: object
+    snowf: object
+    melt: object
+    pet: object
+    month: object
+    next_month: object
+    share_next: object
+
+
+def prepare_land(landsurface: xr.Dataset, basin: Basin, source: str = "land surface") -> Land:
+    """Check the land surface and scale its soils for permafrost.
+
+    Args:
+        landsurface: HydroPy's land-surface variables on the grid.
+        basin: the active cells.
+        source: the file's name, for messages.
+
+    Returns:
+        float64 fields; sea cells that only receive a river carry harmless values.
+
+    Raises:
+        InputError: a field is missing, has another unit, is NaN over land or out of range;
+            wmin not below wmax, wava above wcap, fewer than 12 months.
+    """
+    names = [n for n in LANDSURFACE if n not in ("lsm", "area", "rout_lat", "rout_lon")]
+    chosen = select(landsurface, LANDSURFACE, names, source)
+    fields = {name: _packed(chosen[name], basin, source) for name in names}
+    _check_soils(fields, basin, source)
+    wcap, wava, wmin, wmax = (fields[name] for name in ("wcap", "wava", "wmin", "wmax"))
+    frozen = np.minimum(wcap, 50.0) * fields["perm"] + wcap * (1.0 - fields["perm"])
+    scale = np.divide(frozen, wcap, out=np.ones_like(wcap), where=wcap > 0)
+    boro = orography(fields["topo_std"])
+    return Land(
+        wcap=wcap * scale,
+        wilt=(wcap - wava) * scale,
+        wmin=wmin * scale,
+        wmax=wmax * scale,
+        bmod=np.where(boro >= 0.01, fields["beta"] + boro, fields["beta"]),
+        flake=_by_month(np.maximum(fields["flake"], fields["fwetl"])),
+        fveg=_by_month(fields["fveg"]),
+        lai=_by_month(fields["lai"]),
+        area=basin.area.astype(float),
+    )
+
+
+# A sea cell has no soil; these values only keep its unused arithmetic finite.
+_SEA = {"wcap": 1.0, "wava": 0.5, "wmin": 0.0, "wmax": 2.0}
+
+
+def _packed(field: xr.DataArray, basin: Basin, source: str) -> np.ndarray:
+    """Take the active cells of a field, (cell,) or (month, cell), checked over land."""
+    variable = LANDSURFACE[field.name]
+    if "month" in field.dims:
+        field = field.transpose("month", ...)
+        if field.sizes["month"] != 12:
+            raise InputError(
+                f"{source}: {field.name} has {field.sizes['month']} months; expected 12"
+            )
+    elif field.name in MONTHLY:
+        raise InputError(f"{source}: {field.name} has no dimension month; expected 12 months")
+    values = basin.pack(field).astype(float)
+    values[..., ~basin.land] = _SEA.get(field.name, 0.0)
+    check_values(values, variable, source, lambda index: basin.place(index[-1]))
+    return values
+
+
+def _check_soils(fields: dict[str, np.ndarray], basin: Basin, source: str) -> None:
+    """Refuse soils whose capacities are out of order."""
+    for low, high, strict in (
+        ("wmin", "wmax", True),
+        ("wmin", "wcap", True),
+        ("wava", "wcap", False),
+    ):
+        wrong = fields[low] >= fields[high] if strict else fields[low] > fields[high]
+        if wrong.any():
+            cell = int(np.argmax(wrong))
+            relation = "below" if strict else "at most"
+            raise InputError(
+                f"{source}: {low} is {fields[low][cell]:g} mm and {high} is "
+                f"{fields[high][cell]:g} mm {basin.place(cell)}; expected {low} {relation} {high}; "
+                f"{int(wrong.sum())} such cells"
+            )
+
+
+def _by_month(field: np.ndarray) -> np.ndarray:
+    return field if field.ndim == 2 else np.repeat(field[None], 12, axis=0)
+
+
+def months_around(time: pd.DatetimeIndex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Place each day between the mid-month stamps of its own year.
+
+    A stamp is the mean of a month's days at 00:00. December shifted by -365 days and January by
+    +365 days close the year, in leap years too, as in HydroPy.
+
+    Returns:
+        month before (0-11), month after (0-11) and the share of the latter (0-1), each (time,).
+    """
+    before, after, share = (np.empty(len(time), t) for t in (np.int32, np.int32, float))
+    for year in np.unique(time.year):
+        starts = pd.date_range(f"{year}-01-01", periods=13, freq="MS")
+        first = (starts - starts[0]).days.to_numpy(float)
+        stamp = (first[:-1] + first[1:] - 1.0) / 2.0
+        stamp = np.concatenate([[stamp[-1] - 365.0], stamp, [stamp[0] + 365.0]])
+        days = time.year == year
+        day = time.dayofyear[days].to_numpy(float) - 1.0
+        left = np.searchsorted(stamp, day, side="right") - 1
+        before[days], after[days] = (left - 1) % 12, left % 12
+        share[days] = (day - stamp[left]) / (stamp[left + 1] - stamp[left])
+    return before, after, share
+
+
+def snowfall_share(tas: np.ndarray) -> np.ndarray:
+    """Share of precipitation that falls as snow: 1 below 272.05 K, 0 above 276.45 K.
+
+    Args:
+        tas: air temperature, K.
+    """
+    return np.clip((276.45 - tas) / 4.4, 0.0, 1.0)
+
+
+def day_length(time: pd.DatetimeIndex, lat: np.ndarray) -> np.ndarray:
+    """Hours of daylight, 0 to 24, (time, cell), from the day of the year and lat (degrees)."""
+    year_days = np.where(time.is_leap_year, 366.0, 365.0)
+    angle = 2.0 * np.pi * (283.0 + time.dayofyear.to_numpy()) / year_days
+    declination = np.deg2rad(23.45) * np.sin(angle)
+    cosine = -np.tan(np.deg2rad(lat)) * np.tan(declination)[:, None]
+    return 2.0 * np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))) / 15.0
+
+
+def prepare_weather(
+    pr: np.ndarray, tas: np.ndarray, pet: np.ndarray, time: pd.DatetimeIndex, lat: np.ndarray
+) -> Weather:
+    """Turn forcing into a day's weather, in float64.
+
+    Args:
+        pr: precipitation, kg m-2 s-1, (time, cell).
+        tas: air temperature, K, (time, cell).
+        pet: potential evapotranspiration, kg m-2 s-1, (time, cell).
+        time: days, (time,).
+        lat: latitude of the cells, degrees, (cell,).
+    """
+    tas = np.asarray(tas, float)
+    precip = np.asarray(pr, float) * SECONDS_PER_DAY
+    snowf = precip * snowfall_share(tas)
+    rate = 8.3 / 24.0 * day_length(time, lat) + 0.7
+    return Weather(
+        precip - snowf,
+        snowf,
+        rate * (tas - FREEZING),
+        np.asarray(pet, float) * SECONDS_PER_DAY,
+        *months_around(time),
+    )

@@ -1,0 +1,184 @@
+"""The nine trainable parameters and HydroPy's default lags.
+
+Source: Wang et al. (2024), Table 1, for names, ranges and units; HydroPy 1.0 (Stacke & Hagemann
+2021) and Hagemann & Dümenil (1997) for the lags.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from hybridlib.basin import Basin
+from hybridlib.schema import EARTH_RADIUS, SECONDS_PER_DAY, InputError
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A row of Table 1: default (None: a field derived from the land surface) and range."""
+
+    name: str
+    default: float | None
+    low: float
+    high: float
+    units: str
+    description: str
+
+
+# HydroPy's constants in kg m-2 s-1; the paper rounds them to 0.024 and 2.40 mm d-1.
+_SLOW = 2.77778e-7 * SECONDS_PER_DAY
+_FAST = 2.77778e-5 * SECONDS_PER_DAY
+
+TABLE_1 = (
+    Parameter("d_min", _SLOW, 0.001, 0.1, "mm d-1", "slow drainage velocity"),
+    Parameter("d_max", _FAST, 0.1, 10.0, "mm d-1", "fast drainage velocity"),
+    Parameter("s_min", 0.05, 0.0, 0.2, "/", "soil moisture fraction where slow drainage starts"),
+    Parameter("s_max", 0.90, 0.2, 1.0, "/", "soil moisture fraction where fast drainage starts"),
+    Parameter("f_crit", 0.75, 0.55, 0.95, "/", "critical root-zone soil moisture fraction"),
+    Parameter("f_evap", 0.05, 0.0, 0.25, "/", "least soil moisture fraction for soil evaporation"),
+    Parameter("lag_sur", None, 1.0, 200.0, "d", "lag of overland flow"),
+    Parameter("lag_gw", None, 30.0, 1500.0, "d", "lag of groundwater runoff"),
+    Parameter("lag_river", None, 0.0, 5.0, "d", "lag of river outflow, per reservoir"),
+)
+
+
+class Parameters(NamedTuple):
+    """The nine parameters, each (…, cell), in the units of :data:`TABLE_1`."""
+
+    d_min: object
+    d_max: object
+    s_min: object
+    s_max: object
+    f_crit: object
+    f_evap: object
+    lag_sur: object
+    lag_gw: object
+    lag_river: object
+
+
+class Lags(NamedTuple):
+    """Default lags (days) and the number of river reservoirs, each (cell,)."""
+
+    lag_sur: np.ndarray
+    lag_gw: np.ndarray
+    lag_river: np.ndarray
+    reservoirs: np.ndarray
+
+
+ZONAL_LENGTHS = ("original", "geometric")
+
+
+def default_parameters(lags: Lags) -> Parameters:
+    """HydroPy's own values in every cell, (cell,)."""
+    fields = [
+        getattr(lags, row.name) if row.default is None else np.full(lags.lag_sur.shape, row.default)
+        for row in TABLE_1
+    ]
+    return Parameters(*fields)
+
+
+def orography(topo_std: np.ndarray) -> np.ndarray:
+    """Share of subgrid relief in the soil's shape, 0 to 1, from topo_std (m)."""
+    return np.maximum(0.0, (topo_std - 100.0) / (topo_std + 1000.0))
+
+
+def default_lags(
+    landsurface: xr.Dataset,
+    basin: Basin,
+    zonal_length: str = "original",
+    cascade: bool = True,
+    latitude_step: float | None = None,
+) -> Lags:
+    """Derive lags from slope, relief, lakes and the length of each river reach.
+
+    Args:
+        landsurface: ``area`` (m2), ``srftopo``, ``topo_std`` (m), ``slope_avg``, ``flake``,
+            ``fwetl`` (fractions) on the grid.
+        basin: the active cells.
+        zonal_length: "original" takes a row's zonal length from the area of its second column,
+            as the published code does; "geometric" takes it from the longitudes, right also
+            where cells are cut at the rim.
+        cascade: False puts each river's whole lag into one reservoir.
+        latitude_step: spacing of the rows in degrees; by default the mean of the grid's own.
+
+    Raises:
+        InputError: an unknown ``zonal_length``, or fewer than two columns for "original".
+    """
+    area = basin.pack(landsurface["area"]).astype(float)
+    height, topo_std, slope, lake, wetland = (
+        basin.pack(_yearly_mean(landsurface[name]))
+        for name in ("srftopo", "topo_std", "slope_avg", "flake", "fwetl")
+    )
+    size = 2.0 * np.sqrt(area / np.pi)
+    if latitude_step is None:
+        latitude_step = _mean_step(basin.lat)
+    length = _reach_length(landsurface, basin, zonal_length, latitude_step, size)
+    drop = np.maximum(0.1, np.maximum(0.0, height) - np.maximum(0.0, height)[basin.downstream])
+    drop = np.where(basin.sink, 0.0, drop)
+    river_speed = np.maximum(0.1, 2.0 * (drop / length) ** 0.1)
+    flat = slope == 0
+    overland_length = np.where(flat, length, size)
+    overland_speed = np.where(flat, river_speed, np.maximum(0.1, 2.0 * slope**0.1))
+
+    surface = (50.5566 * overland_length / 171_000.0 * 1.0885 / overland_speed, 1.1107)
+    river = (0.41120 * length / 228_000.0 * 1.0039 / river_speed, 5.47872)
+    surface = _retard(*surface, size, lake, wetland, share=0.1)
+    river = _retard(*river, length, lake, wetland, share=1.0)
+    groundwater = 300.0 / (1.01 - np.maximum(0.01, orography(topo_std))) * size / 50_000.0
+    reservoirs = river[1].astype(int) if cascade else np.ones(basin.size, int)
+    return Lags(
+        surface[0] * surface[1] / surface[1].astype(int),
+        groundwater,
+        river[0] * river[1] / reservoirs,
+        reservoirs,
+    )
+
+
+def _yearly_mean(field: xr.DataArray) -> xr.DataArray:
+    return field.mean("month") if "month" in field.dims else field
+
+
+def _mean_step(coordinate: np.ndarray) -> float:
+    """Spacing of a coordinate in degrees."""
+    if len(coordinate) < 2:
+        raise InputError("the grid needs at least two rows and two columns to give its spacing")
+    return abs(coordinate[-1] - coordinate[0]) / (len(coordinate) - 1)
+
+
+def _reach_length(landsurface, basin, zonal_length, latitude_step, size) -> np.ndarray:
+    """Distance to the downstream cell (m); a sink's own size."""
+    if zonal_length not in ZONAL_LENGTHS:
+        raise InputError(
+            f"zonal length '{zonal_length}' is unknown; expected {' or '.join(ZONAL_LENGTHS)}"
+        )
+    longitude_step = _mean_step(basin.lon)
+    meridional = np.pi * EARTH_RADIUS / 180.0 * latitude_step
+    if zonal_length == "original":
+        zonal = np.asarray(landsurface["area"], float)[:, 1] / meridional
+    else:
+        degree = np.pi * EARTH_RADIUS / 180.0 * np.cos(np.deg2rad(basin.lat))
+        zonal = degree * longitude_step
+    target = basin.downstream
+    columns = basin.col - basin.col[target]
+    if len(basin.lon) * longitude_step > 359.9:
+        columns = (columns + len(basin.lon) // 2) % len(basin.lon) - len(basin.lon) // 2
+    east = 0.5 * (zonal[basin.row] + zonal[basin.row[target]]) * columns
+    north = meridional * (basin.row - basin.row[target])
+    return np.where(basin.sink, size, np.hypot(east, north))
+
+
+def _retard(lag, number, length, lake, wetland, share: float):
+    """Slow the flow through lakes (0.01 m s-1) and wetlands (0.06 m s-1), days and number."""
+    number = np.full(lag.shape, number)
+    for fraction, speed in ((lake, 0.01), (wetland, 0.06)):
+        slowest = share * speed
+        weight = 0.5 * (np.tanh(4.0 * np.pi * (fraction - 0.5)) + 1.0)
+        current = length / (lag * number * SECONDS_PER_DAY)
+        slow = (fraction > 0.001) & (current > slowest)
+        number = np.where(slow, (number - 1.0) * (1.0 - weight) + 1.0, number)
+        mixed = current * (1.0 - (1.0 - slowest / current) * weight)
+        lag = np.where(slow, length / (number * mixed * SECONDS_PER_DAY), lag)
+    return lag, number
