@@ -1,0 +1,139 @@
+"""The command line: ``hybridlib twin | prepare | simulate | notebooks | book``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from hybridlib.schema import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="HydroPy as a recurrent neural network: twin, prepare, simulate and the book.",
+)
+console = Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line; an unusable input ends in one sentence and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        console.print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _bar(description: str) -> Progress:
+    columns = TextColumn(description), BarColumn(), TextColumn("{task.completed}/{task.total}")
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
+
+
+@app.command()
+def twin(
+    output: Annotated[Path, typer.Option(help="Zarr store to write.")],
+    size: Annotated[str, typer.Option(help="default: the whole Amazon; smoke: a tributary.")] = (
+        "default"
+    ),
+    seed: Annotated[int, typer.Option(help="Same seed, same twin.")] = 1,
+    force: Annotated[bool, typer.Option(help="Make it again even if it is there.")] = False,
+) -> None:
+    """Make the built-in twin: weather, land, a hidden truth and what is observed of it.
+
+    Example: `hybridlib twin --size smoke --output data/cache/smoke.zarr`
+    """
+    from hybridlib.twin.make import make_twin
+
+    with console.status("twin") as status:
+        study, made = make_twin(size, seed, output, force, lambda text: status.update(text))
+    console.print(f"{study.path}: {'made' if made else 'already there, nothing to do'}")
+
+
+@app.command()
+def prepare(
+    landsurface: Annotated[Path, typer.Option(help="NetCDF, HydroPy's land-surface variables.")],
+    forcing: Annotated[Path, typer.Option(help="NetCDF, daily weather on the same grid.")],
+    discharge: Annotated[Path, typer.Option(help="NetCDF, discharge(time, station) in m3 s-1.")],
+    output: Annotated[Path, typer.Option(help="Zarr store to write.")],
+    twsa: Annotated[Optional[Path], typer.Option(help="NetCDF, twsa(time, box) in mm.")] = None,
+    pet: Annotated[
+        str,
+        typer.Option(
+            help="given (evspsblpot in the file), penman-monteith, priestley-taylor or "
+            "hargreaves-samani."
+        ),
+    ] = "given",
+) -> None:
+    """Import your own basin as a prepared study.
+
+    Example: `hybridlib prepare --landsurface landsurface.nc --forcing forcing.nc
+    --discharge discharge.nc --output moselle.zarr`
+    """
+    from hybridlib.study import prepare as prepare_study
+
+    study = prepare_study(landsurface, forcing, discharge, output, twsa, pet)
+    gauges = study.discharge
+    for name, moved, area in zip(
+        gauges.station.values, gauges.snapped.values, gauges.cell_area.values, strict=True
+    ):
+        note = ", moved to a neighbouring cell" if moved else ""
+        console.print(f"gauge {name}: drains {area:,.0f} km2 in the network{note}")
+    console.print(f"{study.path}: {study.basin.size} cells, {len(study.days)} days")
+
+
+@app.command()
+def simulate(
+    landsurface: Annotated[Path, typer.Option(help="NetCDF, HydroPy's land-surface variables.")],
+    forcing: Annotated[Path, typer.Option(help="NetCDF with TSurf, Precip and PET, daily.")],
+    output: Annotated[Path, typer.Option(help="NetCDF to write.")],
+    dtype: Annotated[str, typer.Option(help="float64 (exact) or float32 (fast).")] = "float64",
+    variables: Annotated[
+        str, typer.Option(help="Names to write, separated by commas, or all.")
+    ] = "all",
+    restart_in: Annotated[Optional[Path], typer.Option(help="Stores to start from.")] = None,
+    restart_out: Annotated[Optional[Path], typer.Option(help="Where to keep the stores.")] = None,
+    zonal_length: Annotated[
+        str,
+        typer.Option(
+            help="Length of a reach along a row: original (HydroPy's, from the area of the row's "
+            "second column) or geometric (from the longitudes)."
+        ),
+    ] = "original",
+    cascade: Annotated[
+        bool,
+        typer.Option(help="HydroPy's cascade and four sub-steps, or one reservoir and one step."),
+    ] = True,
+) -> None:
+    """Run HydroPyNN on HydroPy's own input files.
+
+    Example: `hybridlib simulate --landsurface L.nc --forcing F.nc --output O.nc
+    --variables dis,evap,tws --restart-out end.nc`
+    """
+    from hybridlib.rnn import VARIABLES
+    from hybridlib.simulate import simulate as run
+
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"--dtype is '{dtype}'; expected float32 or float64")
+    names = VARIABLES if variables == "all" else tuple(variables.replace(",", " ").split())
+    with _bar("days") as bar:
+        task = bar.add_task("days", total=None)
+        run(
+            landsurface,
+            forcing,
+            output,
+            dtype,
+            names,
+            restart_in,
+            restart_out,
+            lambda done, total: bar.update(task, completed=done, total=total),
+            zonal_length=zonal_length,
+            cascade=cascade,
+        )
+    console.print(f"{output}: {len(names)} variables")

@@ -1,0 +1,348 @@
+"""A prepared study: one Zarr store that holds everything a run reads.
+
+Groups: ``forcing``, ``landsurface``, ``attributes``, ``discharge``, and ``twsa`` where there is
+gravimetry. Readers of foreign formats and the twin write it; nothing else reads raw files.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridlib import pet, schema
+from hybridlib.attributes import static_attributes
+from hybridlib.basin import Basin
+from hybridlib.hydropy.land import prepare_land
+from hybridlib.observe import BASELINE
+from hybridlib.schema import InputError
+
+DAYS_A_CHUNK = 366
+LARGEST_AREA_ERROR = 0.15
+"""A gauge whose own cell drains a wrong area by more than this moves to a neighbour that fits."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """An open study; its datasets are lazy.
+
+    Attributes:
+        path: the Zarr store.
+    """
+
+    path: Path
+
+    def group(self, name: str) -> xr.Dataset:
+        """Open one group.
+
+        Raises:
+            InputError: the study has no such group.
+        """
+        if not self.has(name):
+            raise InputError(f"{self.path}: the study has no {name}; {self._contents()}")
+        return xr.open_zarr(self.path, group=name, chunks=None, consolidated=False)
+
+    def has(self, name: str) -> bool:
+        """Whether the study holds a group."""
+        return (self.path / name / ".zgroup").exists()
+
+    def _contents(self) -> str:
+        groups = sorted(p.parent.name for p in self.path.glob("*/.zgroup"))
+        return f"found {', '.join(groups) or 'nothing'}"
+
+    @cached_property
+    def attrs(self) -> dict:
+        """Name, source ("real" or "twin") and how the study was made."""
+        return dict(xr.open_zarr(self.path, chunks=None, consolidated=False).attrs)
+
+    @property
+    def forcing(self) -> xr.Dataset:
+        """Daily weather, (time, lat, lon)."""
+        return self.group("forcing")
+
+    @property
+    def landsurface(self) -> xr.Dataset:
+        """HydroPy's land surface, (lat, lon) and (month, lat, lon)."""
+        return self.group("landsurface")
+
+    @property
+    def attributes(self) -> xr.Dataset:
+        """The 21 static attributes, (lat, lon)."""
+        return self.group("attributes")
+
+    @property
+    def discharge(self) -> xr.Dataset:
+        """Observed discharge, (time, station), m3 s-1, and where the gauges lie."""
+        return self.group("discharge")
+
+    @property
+    def twsa(self) -> xr.Dataset:
+        """Observed storage anomalies, (month, box), mm, and where the boxes lie."""
+        return self.group("twsa")
+
+    @cached_property
+    def basin(self) -> Basin:
+        """Active cells and network."""
+        return Basin.from_landsurface(self.landsurface, str(self.path))
+
+    @cached_property
+    def days(self) -> pd.DatetimeIndex:
+        """The days of the forcing."""
+        return schema.check_daily(self.forcing, str(self.path))
+
+    @cached_property
+    def gauge_cells(self) -> np.ndarray:
+        """Index of each gauge's cell, (station,)."""
+        gauges = self.discharge
+        return np.array(
+            [
+                self.basin.cell_at(float(lat), float(lon), f"gauge {name}")
+                for name, lat, lon in zip(
+                    gauges.station.values, gauges.cell_lat, gauges.cell_lon, strict=True
+                )
+            ]
+        )
+
+
+def open_study(path: Path | str) -> Study:
+    """Open a prepared study.
+
+    Raises:
+        InputError: there is none at ``path``.
+    """
+    study = Study(Path(path))
+    if not study.has("forcing"):
+        raise InputError(
+            f"{path}: no prepared study here; "
+            "expected a Zarr store made by `hybridlib prepare` or `hybridlib twin`"
+        )
+    return study
+
+
+def write_study(path: Path | str, groups: dict[str, xr.Dataset], attrs: dict[str, str]) -> Study:
+    """Write a study; it appears under its name only when it is complete.
+
+    Args:
+        path: the Zarr store to write; an existing one is replaced.
+        groups: datasets by group name.
+        attrs: name, source and how it was made.
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    xr.Dataset(attrs=attrs).to_zarr(part, mode="w", consolidated=False, zarr_format=2)
+    for name, dataset in groups.items():
+        write_group(part, name, dataset)
+    shutil.rmtree(path, ignore_errors=True)
+    part.rename(path)
+    return Study(path)
+
+
+def write_group(path: Path, name: str, dataset: xr.Dataset) -> None:
+    """Write one group, chunked along time."""
+    chunks = {
+        variable: {
+            "chunks": tuple(
+                min(n, DAYS_A_CHUNK) if d == "time" else n for d, n in field.sizes.items()
+            )
+        }
+        for variable, field in dataset.data_vars.items()
+        if "time" in field.dims and field.ndim > 1
+    }
+    dataset.drop_encoding().to_zarr(
+        path, group=name, mode="w", consolidated=False, zarr_format=2, encoding=chunks
+    )
+
+
+def prepare(
+    landsurface: Path,
+    forcing: Path,
+    discharge: Path,
+    output: Path,
+    twsa: Path | None = None,
+    formula: str = "given",
+) -> Study:
+    """Import files in the schema as a prepared study.
+
+    Args:
+        landsurface: NetCDF with HydroPy's land-surface variables.
+        forcing: NetCDF with daily pr, tas and either evspsblpot or what ``formula`` needs.
+        discharge: NetCDF with discharge(time, station), area (km2), station_lat, station_lon.
+        output: the Zarr store to write.
+        twsa: NetCDF with twsa(time, box) in mm, box_lat, box_lon.
+        formula: "given" takes evspsblpot from the file; otherwise a name in
+            :data:`hybridlib.pet.FORMULAS`.
+
+    Raises:
+        InputError: any input that cannot be used, before anything is written.
+    """
+    land = _read_landsurface(landsurface)
+    basin = Basin.from_landsurface(land, str(landsurface))
+    prepare_land(land, basin, str(landsurface))
+    weather = _read_forcing(forcing, basin, land, str(landsurface), formula)
+    groups = {
+        "forcing": weather,
+        "landsurface": land,
+        "attributes": static_attributes(land, weather),
+        "discharge": _read_discharge(discharge, basin),
+    }
+    if twsa is not None:
+        groups["twsa"] = _read_twsa(twsa)
+    attrs = {
+        "title": land.attrs.get("title", Path(landsurface).stem),
+        "source": "real",
+        "pet": formula,
+        "history": f"hybridlib prepare from {Path(landsurface).name}, {Path(forcing).name}",
+    }
+    return write_study(output, groups, attrs)
+
+
+def _read_landsurface(path: Path) -> xr.Dataset:
+    raw = schema.read(path)
+    schema.check_grid(raw, str(path))
+    land = schema.select(raw, schema.LANDSURFACE, schema.LANDSURFACE, str(path))
+    return land.assign_attrs(raw.attrs).load()
+
+
+def _read_forcing(path: Path, basin: Basin, grid: xr.Dataset, grid_name: str, formula: str):
+    """Read every forcing variable the file has, with PET, on the basin's grid."""
+    raw = schema.read(path)
+    schema.check_same_grid(grid, raw, (grid_name, str(path)))
+    days = schema.check_daily(raw, str(path))
+    needed = {"pr", "tas"} | ({"evspsblpot"} if formula == "given" else set())
+    present = {
+        name
+        for name, variable in schema.FORCING.items()
+        if {name, *variable.aliases} & set(raw.data_vars)
+    }
+    names = [name for name in schema.FORCING if name in needed | present]
+    weather = schema.select(raw, schema.FORCING, names, str(path)).load()
+    weather = weather.transpose("time", "lat", "lon").assign_coords(
+        time=days, lat=grid.lat, lon=grid.lon
+    )
+    for name in names:
+        check_forcing(basin.pack(weather[name]), name, basin, days, str(path))
+    if formula != "given":
+        weather["evspsblpot"] = pet.potential_evaporation(weather, formula)
+    return weather.map(_fill_outside).astype("float32")
+
+
+def check_forcing(
+    values: np.ndarray, name: str, basin: Basin, days: pd.DatetimeIndex, source: str
+) -> None:
+    """Refuse weather that is missing over land or out of range.
+
+    Args:
+        values: one variable, (time, cell).
+        name: its name in the schema.
+        basin: the active cells.
+        days: the days, (time,).
+        source: the file's name.
+
+    Raises:
+        InputError: with the first cell and day.
+    """
+
+    def where(index):
+        return f"{basin.place(np.flatnonzero(basin.land)[index[1]])} on {days[index[0]]:%Y-%m-%d}"
+
+    schema.check_values(values[:, basin.land], schema.FORCING[name], source, where)
+
+
+def _fill_outside(field: xr.DataArray) -> xr.DataArray:
+    """Fill missing cells outside the basin with the day's mean over the others."""
+    return field.fillna(field.mean(("lat", "lon"), dtype=float)).astype(field.dtype)
+
+
+def _read_discharge(path: Path, basin: Basin) -> xr.Dataset:
+    """Read gauges and find the cell of each."""
+    raw = schema.read(path)
+    gauges = schema.select(raw, schema.DISCHARGE, schema.DISCHARGE, str(path)).load()
+    for name in ("station_lat", "station_lon"):
+        if name not in raw:
+            raise InputError(f"{path}: {name} is missing; expected degrees for every station")
+        gauges[name] = raw[name]
+    area = raw["area"] if "area" in raw else xr.full_like(gauges.station_lat, np.nan)
+    gauges["area"] = area.assign_attrs(units="km2", long_name="drainage area, published")
+    days = schema.check_daily(gauges, str(path))
+    _check_discharge(gauges, path)
+    gauges = gauges.assign_coords(station=gauges.station.astype(str), time=days)
+    return place_gauges(gauges.transpose("time", "station"), basin, str(path))
+
+
+def _check_discharge(gauges: xr.Dataset, path: Path) -> None:
+    """Missing days are expected in discharge; negative flow is not."""
+    values = np.nan_to_num(gauges.discharge.transpose("time", "station").values)
+    days = gauges.indexes["time"]
+
+    def where(index):
+        return f"at station {gauges.station.values[index[1]]} on {days[index[0]]:%Y-%m-%d}"
+
+    schema.check_values(values, schema.DISCHARGE["discharge"], str(path), where)
+
+
+def place_gauges(gauges: xr.Dataset, basin: Basin, source: str) -> xr.Dataset:
+    """Give every gauge a cell: its own, or a neighbour whose drainage area fits.
+
+    Args:
+        gauges: station_lat, station_lon (degrees) and area (km2, NaN where unknown), (station,).
+        basin: the network.
+        source: the file's name, for messages.
+
+    Returns:
+        The dataset with cell_lat, cell_lon, cell_area (km2) and snapped, (station,).
+
+    Raises:
+        InputError: a gauge outside the basin.
+    """
+    cells, snapped = [], []
+    for name, lat, lon, area in zip(
+        gauges.station.values,
+        gauges.station_lat.values,
+        gauges.station_lon.values,
+        gauges.area.values * 1e6,
+        strict=True,
+    ):
+        own = basin.cell_at(float(lat), float(lon), f"{source}: gauge {name}")
+        near = (abs(basin.row - basin.row[own]) <= 1) & (abs(basin.col - basin.col[own]) <= 1)
+        error = np.where(near & basin.land, np.abs(basin.upstream_area / area - 1.0), np.inf)
+        moves = np.isfinite(area) and error[own] > LARGEST_AREA_ERROR and error.min() < error[own]
+        cells.append(int(error.argmin()) if moves else own)
+        snapped.append(moves)
+    place = {
+        "cell_lat": (basin.lat[basin.row[cells]], "degrees_north", "latitude of the gauge's cell"),
+        "cell_lon": (basin.lon[basin.col[cells]], "degrees_east", "longitude of the gauge's cell"),
+        "cell_area": (basin.upstream_area[cells] / 1e6, "km2", "drainage area in the network"),
+        "snapped": (np.array(snapped), "/", "moved to a neighbouring cell"),
+    }
+    return gauges.assign(
+        {
+            name: ("station", values, {"units": units, "long_name": meaning})
+            for name, (values, units, meaning) in place.items()
+        }
+    )
+
+
+def _read_twsa(path: Path) -> xr.Dataset:
+    """Read monthly storage anomalies on boxes."""
+    raw = schema.read(path)
+    boxes = schema.select(raw, schema.TWSA, schema.TWSA, str(path)).load()
+    if "time" in boxes.dims:
+        boxes = boxes.rename(time="month")
+    for name in ("box_lat", "box_lon"):
+        if name not in raw:
+            raise InputError(f"{path}: {name} is missing; expected the centre of every box")
+        boxes[name] = raw[name]
+    if not isinstance(boxes.indexes.get("month"), pd.DatetimeIndex):
+        raise InputError(f"{path}: month (or time) holds no dates; expected one date a month")
+    months = boxes.indexes["month"].to_period("M").to_timestamp()
+    if months.has_duplicates:
+        raise InputError(f"{path}: {months[months.duplicated()][0]:%Y-%m} stands twice in month")
+    attrs = {"baseline_first": BASELINE[0], "baseline_last": BASELINE[1], **raw.attrs}
+    return boxes.transpose("month", "box").assign_coords(month=months).assign_attrs(attrs)
