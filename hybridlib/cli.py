@@ -23,12 +23,13 @@ console = Console(stderr=True)
 
 
 def main() -> None:
-    """Run the command line; an unusable input ends in one sentence and exit code 2."""
+    """Run the command line; what goes wrong ends in one sentence: exit code 2 for bad input."""
     try:
         app()
-    except InputError as error:
-        console.print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+    except (InputError, RuntimeError, OSError) as error:
+        console.print("[bold red]Error:[/] ", end="")
+        console.print(str(error), highlight=False, soft_wrap=True, markup=False)
+        sys.exit(2 if isinstance(error, InputError) else 1)
 
 
 def _bar(description: str) -> Progress:
@@ -38,10 +39,12 @@ def _bar(description: str) -> Progress:
 
 @app.command()
 def twin(
-    output: Annotated[Path, typer.Option(help="Zarr store to write.")],
     size: Annotated[str, typer.Option(help="default: the whole Amazon; smoke: a tributary.")] = (
         "default"
     ),
+    output: Annotated[
+        Optional[Path], typer.Option(help="Zarr store to write; data/cache/SIZE.zarr by default.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same twin.")] = 1,
     force: Annotated[bool, typer.Option(help="Make it again even if it is there.")] = False,
 ) -> None:
@@ -49,10 +52,10 @@ def twin(
 
     Example: `hybridlib twin --size smoke --output data/cache/smoke.zarr`
     """
-    from hybridlib.twin.make import make_twin
+    from hybridlib.twin.make import cached, make_twin
 
     with console.status("twin") as status:
-        study, made = make_twin(size, seed, output, force, lambda text: status.update(text))
+        study, made = make_twin(size, seed, output or cached(size), force, status.update)
     console.print(f"{study.path}: {'made' if made else 'already there, nothing to do'}")
 
 
@@ -137,3 +140,42 @@ def simulate(
             cascade=cascade,
         )
     console.print(f"{output}: {len(names)} variables")
+
+
+@app.command()
+def notebooks(
+    names: Annotated[
+        Optional[list[str]], typer.Argument(help="Notebooks to run; all of them by default.")
+    ] = None,
+    params: Annotated[Path, typer.Option(help="YAML with a group global and one a notebook.")] = (
+        Path("params/default.yml")
+    ),
+    values: Annotated[
+        Optional[list[str]], typer.Option("-p", help="key=value, wins over the file; repeatable.")
+    ] = None,
+    output: Annotated[Optional[Path], typer.Option(help="Folder for the results.")] = None,
+) -> None:
+    """Run notebooks with parameters; only what ran to its end is published.
+
+    Example: `hybridlib notebooks 02_hydropy_rnn -p study=moselle.zarr`
+    """
+    from hybridlib.notebooks import run
+
+    overrides = {}
+    for value in values or []:
+        key, equals, text = value.partition("=")
+        if not equals:
+            raise InputError(f"-p {value}: expected key=value")
+        overrides[key] = text
+    for path in run(names or [], params, overrides, output):
+        console.print(str(path))
+
+
+@app.command()
+def book(
+    strict: Annotated[bool, typer.Option(help="Treat every warning as an error.")] = False,
+) -> None:
+    """Build the book from the notebooks as they were last run, and say where it lies."""
+    from hybridlib.book import build
+
+    console.print(f"The book: {build(strict)}")

@@ -104,7 +104,7 @@ class HydroPyNN:
         return type(fields)(*(tf.cast(field, self.dtype) for field in fields))
 
     def empty_state(self, members: tuple[int, ...] = ()) -> State:
-        """All stores at zero, (*members, cell)."""
+        """All stores at zero, ``(*members, cell)``."""
         cell = tf.zeros((*members, self.basin.size), self.dtype)
         river = tf.zeros((*members, self.network.in_cascade.shape[0], self.basin.size), self.dtype)
         return State(*(river if name == "riverstor" else cell for name in State._fields))

@@ -22,6 +22,8 @@ from hybridlib.hydropy.land import prepare_land
 from hybridlib.observe import BASELINE
 from hybridlib.schema import InputError
 
+ROOT = Path(__file__).resolve().parents[1]
+"""The project's folder, where relative paths are sought second."""
 DAYS_A_CHUNK = 366
 LARGEST_AREA_ERROR = 0.15
 """A gauge whose own cell drains a wrong area by more than this moves to a neighbour that fits."""
@@ -110,12 +112,13 @@ class Study:
 
 
 def open_study(path: Path | str) -> Study:
-    """Open a prepared study.
+    """Open a prepared study; a relative path is sought here, then from the project's folder.
 
     Raises:
         InputError: there is none at ``path``.
     """
-    study = Study(Path(path))
+    here = Path(path)
+    study = Study(here if here.exists() else ROOT / here)
     if not study.has("forcing"):
         raise InputError(
             f"{path}: no prepared study here; "

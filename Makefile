@@ -1,0 +1,40 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help study test install lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+study: $(READY) ## generate the Amazon twin, run every notebook, build the book
+	$(BIN)/hybridlib twin --size default
+	$(BIN)/hybridlib notebooks --params params/default.yml
+	$(BIN)/hybridlib book
+
+test: $(READY) ## lint, unit tests, every notebook at the smoke preset, strict book build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+	$(BIN)/hybridlib twin --size smoke
+	$(BIN)/hybridlib notebooks --params params/smoke.yml
+	$(BIN)/hybridlib book --strict
+
+install: $(READY) ## make the virtual environment
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else \
+		"Python %d.%d found, 3.10 to 3.13 needed: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+lock: $(READY) ## choose the exact versions anew, within pyproject's bounds
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.10 --upgrade \
+		--no-emit-index-url --custom-compile-command "make lock" --quiet -o requirements.lock
+
+clean: ## remove what the targets made, but not the environment nor the cached data
+	rm -rf build _build .pytest_cache .ruff_cache .hypothesis *.egg-info

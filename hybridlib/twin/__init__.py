@@ -1,0 +1,1 @@
+"""The Amazon twin: real geography, stochastic weather, a hidden truth, its observations."""

@@ -1,0 +1,194 @@
+"""Assemble the twin as a prepared study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridlib import __version__, pet
+from hybridlib.attributes import static_attributes
+from hybridlib.hydropy.parameters import TABLE_1
+from hybridlib.observe import BASELINE, discharge_at
+from hybridlib.rnn import HydroPyNN
+from hybridlib.schema import SECONDS_PER_DAY, InputError
+from hybridlib.study import ROOT, Study, open_study, write_study
+from hybridlib.twin import geography, landsurface, truth, weather
+
+SIZES = {
+    "default": (geography.amazon, ("2001-01-01", "2016-12-31"), BASELINE),
+    "smoke": (geography.smoke, ("2001-01-01", "2006-12-31"), ("2004-01", "2005-12")),
+}
+"""Geography, first and last day, and baseline of the gravimetry of each size."""
+
+
+def cached(size: str) -> Path:
+    """Where a twin of that size is kept by default."""
+    return ROOT / "data" / "cache" / f"{size}.zarr"
+
+
+def open_or_make(path: Path | str) -> Study:
+    """Open a prepared study; a twin that is missing from its default place is made first.
+
+    Raises:
+        InputError: there is no study at ``path``, and it is no twin's default place.
+    """
+    for size in SIZES:
+        if (ROOT / path).resolve() == cached(size) and not cached(size).exists():
+            return make_twin(size, 1, cached(size))[0]
+    return open_study(path)
+
+
+def make_twin(
+    size: str,
+    seed: int,
+    output: Path | str,
+    force: bool = False,
+    report: Callable[[str], None] = lambda text: None,
+) -> tuple[Study, bool]:
+    """Make a twin as a prepared study, or find it already made.
+
+    Args:
+        size: "default" (the whole Amazon, 2001-2016) or "smoke" (a tributary, 2001-2006).
+        seed: of everything random; the same seed gives the same twin.
+        output: the Zarr store to write.
+        force: replace whatever stands at ``output``.
+        report: called with each step as it begins.
+
+    Returns:
+        The study, and whether it was made now.
+
+    Raises:
+        InputError: an unknown size, or another study already at ``output``.
+    """
+    if size not in SIZES:
+        raise InputError(f"size '{size}' is unknown; expected {' or '.join(SIZES)}")
+    attrs = {
+        "title": f"Amazon twin, {size} size",
+        "source": "twin",
+        "size": size,
+        "seed": str(seed),
+        "version": __version__,
+    }
+    output = Path(output)
+    if output.exists() and not force:
+        return _already_made(output, attrs), False
+    return write_study(output, _twin_groups(size, seed, report), attrs), True
+
+
+def _already_made(output: Path, attrs: dict[str, str]) -> Study:
+    study = Study(output)
+    found = study.attrs if (output / ".zgroup").exists() else {}
+    differing = [name for name in attrs if found.get(name) != attrs[name]]
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{output}: something else stands here ({name} is {found.get(name, 'not given')}, "
+            f"expected {attrs[name]}); choose another output or force its replacement"
+        )
+    return study
+
+
+def _twin_groups(size: str, seed: int, report) -> dict[str, xr.Dataset]:
+    """Make every group of the study."""
+    make_geography, period, baseline = SIZES[size]
+    streams = np.random.SeedSequence(seed).spawn(4)
+    land_seed, weather_seed, gauge_seed, storage_seed = streams
+    report("geography")
+    place = make_geography()
+    climate = pd.read_csv(geography.FOLDER / "climate_3deg.csv")
+    report("land surface")
+    land = landsurface.land_surface(place, geography.upstream_area(place), climate, land_seed)
+    report("weather")
+    days = pd.date_range(*period)
+    height = land["srftopo"].values
+    forcing = weather.generate(
+        place.lat, place.lon, height, days, weather_seed, climate, place.mask
+    )
+    forcing["evspsblpot"] = pet.potential_evaporation(forcing, "penman-monteith")
+    attributes = static_attributes(land, forcing)
+    report("truth")
+    model = HydroPyNN.from_landsurface(land, zonal_length="geometric")
+    basin = model.basin
+    parameters = truth.true_parameters(attributes, basin, model.default_parameters())
+    evspsblpot = truth.true_pet(forcing, basin)
+    series = truth.run_truth(model, forcing, parameters, evspsblpot)
+    report("observations")
+    discharge = _discharge(place, basin, series["dis"], days, np.random.default_rng(gauge_seed))
+    storage = truth.observe_storage(
+        series["tws"], days, basin, place.boxes, baseline, np.random.default_rng(storage_seed)
+    )
+    report("writing")
+    land["subbasin"] = (("lat", "lon"), place.subbasins, {"units": "/", "long_name": "sub-basin"})
+    return {
+        "forcing": forcing,
+        "landsurface": land,
+        "attributes": attributes,
+        "discharge": discharge.drop_vars("discharge_true"),
+        "twsa": storage.drop_vars("twsa_true"),
+        "truth": _hidden(basin, parameters, evspsblpot, series["evap"], days).merge(
+            xr.merge([discharge["discharge_true"], storage["twsa_true"]]), compat="override"
+        ),
+    }
+
+
+def _discharge(place, basin, dis, days, rng) -> xr.Dataset:
+    """True and observed discharge at the gauges."""
+    gauges = place.gauges
+    cells = np.array(
+        [basin.cell_at(lat, lon, "gauge") for lat, lon in zip(gauges.cell_lat, gauges.cell_lon)]
+    )
+    true = discharge_at(dis, cells).astype(float)
+    units = {"units": "m3 s-1"}
+    fields = {
+        "discharge": (truth.observe_discharge(true, days, rng), "observed daily discharge"),
+        "discharge_true": (true, "true daily discharge"),
+    }
+    along = {
+        "station_lat": (gauges.lat, "degrees_north", "latitude, published"),
+        "station_lon": (gauges.lon, "degrees_east", "longitude, published"),
+        "cell_lat": (gauges.cell_lat, "degrees_north", "latitude of the gauge's cell"),
+        "cell_lon": (gauges.cell_lon, "degrees_east", "longitude of the gauge's cell"),
+        "area": (gauges.area_km2, "km2", "drainage area, published"),
+        "cell_area": (gauges.area_network_km2, "km2", "drainage area in the network"),
+        "snapped": (gauges.snapped, "/", "moved to a neighbouring cell"),
+    }
+    return xr.Dataset(
+        {
+            name: (("time", "station"), values.astype("float32"), units | {"long_name": text})
+            for name, (values, text) in fields.items()
+        }
+        | {
+            name: ("station", values.to_numpy(), {"units": unit, "long_name": text})
+            for name, (values, unit, text) in along.items()
+        }
+        | {"river": ("station", gauges.river.to_numpy(str))},
+        {"time": days, "station": gauges.station.to_numpy(str)},
+    )
+
+
+def _hidden(basin, parameters, evspsblpot, evap, days) -> xr.Dataset:
+    """The truth on the grid: parameters, potential and actual evapotranspiration."""
+    fields = {
+        row.name: (
+            ("lat", "lon"),
+            basin.unpack(np.asarray(field, np.float32)),
+            {"units": row.units, "long_name": row.description},
+        )
+        for row, field in zip(TABLE_1, parameters, strict=True)
+    }
+    flux = {"units": "kg m-2 s-1"}
+    fields["evspsblpot"] = (
+        ("time", "lat", "lon"),
+        basin.unpack(evspsblpot),
+        flux | {"long_name": "true potential evapotranspiration"},
+    )
+    fields["evap"] = (
+        ("time", "lat", "lon"),
+        basin.unpack(evap / np.float32(SECONDS_PER_DAY)),
+        flux | {"long_name": "true evapotranspiration"},
+    )
+    return xr.Dataset(fields, {"lat": basin.lat, "lon": basin.lon, "time": days})
