@@ -41,9 +41,9 @@ CELL_METHODS = {"tasmin": "time: minimum", "tasmax": "time: maximum"}
 PEAK_LAT = (-20.0, -12.0, -8.0, -5.0, -3.0, -1.5, 0.0, 1.5, 5.0)
 PEAK_LON = (-74.0, -62.0, -52.0)
 PEAK_MONTH = (
-    (1.15, 1.15, 1.9, 3.0, 4.2, 5.0, 5.6, 6.1, 6.5),
-    (1.2, 1.2, 2.0, 2.8, 3.3, 4.1, 5.0, 5.9, 6.5),
-    (1.15, 1.15, 2.0, 2.9, 3.3, 3.6, 4.3, 5.2, 5.6),
+    (0.9, 0.9, 1.1, 1.6, 2.2, 3.0, 4.4, 6.0, 6.6),
+    (0.9, 0.9, 1.1, 1.6, 2.2, 2.8, 4.3, 6.0, 6.6),
+    (1.0, 1.0, 1.3, 1.8, 2.3, 2.7, 3.6, 5.2, 6.0),
 )
 
 
@@ -105,20 +105,40 @@ def expected_rain(climate: pd.DataFrame, lat, lon, height) -> np.ndarray:
 
     Harmonics about the wet season's middle give the table's annual, wettest-quarter and
     driest-quarter sums; slopes between 500 and 2,000 m get more than their surroundings, land
-    above 3,000 m less. The small third harmonic flattens the dry season, which would dip below 0.
+    above 3,000 m less. Where the curve would dip below 0 it is cut, and the harmonics are chosen
+    again until both quarters fit.
     """
     annual, wettest, driest = (
         box_field(climate, f"p_{name}_mm", lat, lon)
         for name in ("annual", "wettest_quarter", "driest_quarter")
     )
-    # At the peak and 30 degrees either side, cos x - 0.14 cos 3x sums to 0.86 + 3^0.5, cos 2x to 2.
-    first = 6 * (wettest - driest) / annual / (0.86 + np.sqrt(3))
-    second = 3 * (wettest + driest) / annual - 1.5
     peak = (wet_season_peak(lat, lon) - 0.5) * MONTH
     angle = 2 * np.pi * (np.arange(366)[:, None, None] + 0.5 - peak) / 365.25
+    wanted = asked = np.stack([wettest, driest]) / annual
+    for _ in range(4):
+        shape = _season(*asked, angle)
+        asked = asked + wanted - _quarter_shares(shape)
+    return annual / 365.25 * _relief_factor(height) * shape
+
+
+def _season(wettest, driest, angle):
+    """Curve of mean 1 over the year from the shares of the wettest and driest quarters.
+
+    The small third harmonic flattens the dry season, which would dip below 0 sooner.
+    """
+    # At the peak and 30 degrees either side, cos x - 0.14 cos 3x sums to 0.86 + 3^0.5, cos 2x to 2.
+    first = 6 * (wettest - driest) / (0.86 + np.sqrt(3))
+    second = 3 * (wettest + driest) - 1.5
     wave = first * (np.cos(angle) - 0.14 * np.cos(3 * angle)) + second * np.cos(2 * angle)
     shape = np.maximum(1 + wave, 0.01)
-    return annual / 365.25 * _relief_factor(height) * shape / shape.mean(axis=0)
+    return shape / shape.mean(axis=0)
+
+
+def _quarter_shares(shape):
+    """Shares of a year's rain in its wettest and driest 92 days, (2, lat, lon)."""
+    total = np.cumsum(np.concatenate([np.zeros_like(shape[:1]), shape, shape[:91]]), axis=0)
+    quarters = total[92:] - total[:-92]
+    return np.stack([quarters.max(axis=0), quarters.min(axis=0)]) / len(shape)
 
 
 def _relief_factor(height):
