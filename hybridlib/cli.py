@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -43,7 +43,7 @@ def twin(
         "default"
     ),
     output: Annotated[
-        Optional[Path], typer.Option(help="Zarr store to write; data/cache/SIZE.zarr by default.")
+        Path | None, typer.Option(help="Zarr store to write; data/cache/SIZE.zarr by default.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same twin.")] = 1,
     force: Annotated[bool, typer.Option(help="Make it again even if it is there.")] = False,
@@ -65,7 +65,7 @@ def prepare(
     forcing: Annotated[Path, typer.Option(help="NetCDF, daily weather on the same grid.")],
     discharge: Annotated[Path, typer.Option(help="NetCDF, discharge(time, station) in m3 s-1.")],
     output: Annotated[Path, typer.Option(help="Zarr store to write.")],
-    twsa: Annotated[Optional[Path], typer.Option(help="NetCDF, twsa(time, box) in mm.")] = None,
+    twsa: Annotated[Path | None, typer.Option(help="NetCDF, twsa(time, box) in mm.")] = None,
     pet: Annotated[
         str,
         typer.Option(
@@ -100,8 +100,8 @@ def simulate(
     variables: Annotated[
         str, typer.Option(help="Names to write, separated by commas, or all.")
     ] = "all",
-    restart_in: Annotated[Optional[Path], typer.Option(help="Stores to start from.")] = None,
-    restart_out: Annotated[Optional[Path], typer.Option(help="Where to keep the stores.")] = None,
+    restart_in: Annotated[Path | None, typer.Option(help="Stores to start from.")] = None,
+    restart_out: Annotated[Path | None, typer.Option(help="Where to keep the stores.")] = None,
     zonal_length: Annotated[
         str,
         typer.Option(
@@ -145,15 +145,15 @@ def simulate(
 @app.command()
 def notebooks(
     names: Annotated[
-        Optional[list[str]], typer.Argument(help="Notebooks to run; all of them by default.")
+        list[str] | None, typer.Argument(help="Notebooks to run; all of them by default.")
     ] = None,
     params: Annotated[Path, typer.Option(help="YAML with a group global and one a notebook.")] = (
         Path("params/default.yml")
     ),
     values: Annotated[
-        Optional[list[str]], typer.Option("-p", help="key=value, wins over the file; repeatable.")
+        list[str] | None, typer.Option("-p", help="key=value, wins over the file; repeatable.")
     ] = None,
-    output: Annotated[Optional[Path], typer.Option(help="Folder for the results.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for the results.")] = None,
 ) -> None:
     """Run notebooks with parameters; only what ran to its end is published.
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from hybridlib.backend import tf
 import xarray as xr
 
+from hybridlib.backend import tf
 from hybridlib.basin import Basin
 from hybridlib.hydropy.land import Land, Weather, prepare_land, prepare_weather
 from hybridlib.hydropy.parameters import Lags, Parameters, default_lags, default_parameters
@@ -32,10 +32,11 @@ STORES = {
 }
 """HydroPy's name of each store and our field of :class:`State`."""
 
-FLUXES = tuple(
-    "precip rainf snowf smelt throu evap potevap transp sevap levap canoevap skinevap qs qsb qsl "
-    "qg rivdis dis freshwater tws flake fveg fbare".split()
-)
+FLUXES = (
+    "precip", "rainf", "snowf", "smelt", "throu", "evap", "potevap", "transp", "sevap", "levap",
+    "canoevap", "skinevap", "qs", "qsb", "qsl", "qg", "rivdis", "dis", "freshwater", "tws",
+    "flake", "fveg", "fbare",
+)  # fmt: skip
 VARIABLES = (*FLUXES, *STORES)
 """Everything a run can return, by HydroPy's names."""
 

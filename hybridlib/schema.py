@@ -16,7 +16,7 @@ import xarray as xr
 
 
 class InputError(ValueError):
-    """An input that cannot be used, with a sentence that says where, what was found and expected."""
+    """An input that cannot be used: a sentence says where, what was found and what expected."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from hybridlib import pet, schema
-from hybridlib.attributes import static_attributes
+from hybridlib.attributes import ATTRIBUTES, static_attributes
 from hybridlib.basin import Basin
 from hybridlib.hydropy.land import prepare_land
 from hybridlib.observe import BASELINE
@@ -74,8 +74,8 @@ class Study:
 
     @property
     def attributes(self) -> xr.Dataset:
-        """The 21 static attributes, (lat, lon)."""
-        return self.group("attributes")
+        """The 21 static attributes, (lat, lon), in the order the networks take them."""
+        return self.group("attributes")[list(ATTRIBUTES)]
 
     @property
     def discharge(self) -> xr.Dataset:

@@ -70,31 +70,103 @@ def _units(name, units):
 
 
 BAD = {
-    "missing variable": ("forcing", lambda d: d.drop_vars("PET"), "variable evspsblpot .*PET.* is missing; found Precip"),
-    "missing land field": ("landsurface", lambda d: d.drop_vars("beta"), "variable beta is missing"),
-    "wrong unit": ("forcing", _units("Precip", "mm/day"), "Precip has units 'mm/day'; expected 'kg m-2 s-1'"),
+    "missing variable": (
+        "forcing",
+        lambda d: d.drop_vars("PET"),
+        "variable evspsblpot .*PET.* is missing; found Precip",
+    ),
+    "missing land field": (
+        "landsurface",
+        lambda d: d.drop_vars("beta"),
+        "variable beta is missing",
+    ),
+    "wrong unit": (
+        "forcing",
+        _units("Precip", "mm/day"),
+        "Precip has units 'mm/day'; expected 'kg m-2 s-1'",
+    ),
     "degrees Celsius": ("forcing", _units("TSurf", "degC"), "TSurf has units 'degC'; expected 'K'"),
     "missing unit": ("forcing", _without_units("TSurf"), "TSurf has no units; expected 'K'"),
-    "Celsius called K": ("forcing", lambda d: d.assign(TSurf=(d.TSurf - 273.15).assign_attrs(units="K")), "tas is .* expected a value from 150 to 350 K"),
-    "NaN over land": ("forcing", _set("Precip", np.nan, 40, 1, 2), "pr is missing .NaN. at lat -2.75, lon -59.25 on 2003-02-10"),
-    "negative rain": ("forcing", _set("Precip", -1e-5, 7, 0, 0), "pr is -1e-05 kg m-2 s-1 at lat -2.25, lon -60.25 on 2003-01-08"),
-    "gap in time": ("forcing", lambda d: d.drop_isel(time=100), "days are missing between 2003-04-10 and 2003-04-12"),
-    "duplicate day": ("forcing", lambda d: d.isel(time=[0, 1, 1, 2, 3]), "2003-01-02 stands twice in time"),
-    "days out of order": ("forcing", lambda d: d.isel(time=[0, 2, 1, 3]), "time does not increase after 2003-01-03"),
-    "hours": ("forcing", lambda d: d.assign_coords(time=pd.date_range("2003", periods=400, freq="3h")), "steps of 0.125 days; expected daily"),
-    "months": ("forcing", lambda d: d.assign_coords(time=pd.date_range("2003", periods=400, freq="MS")), "steps of 31 days; expected daily"),
-    "other coordinates": ("forcing", lambda d: d.assign_coords(lon=d.lon + 0.25), "lon.0. is -60; .*landsurface.nc has -60.25"),
-    "other grid": ("forcing", lambda d: d.isel(lat=slice(0, 2)), "lat has 2 values; .*landsurface.nc has 3"),
+    "Celsius called K": (
+        "forcing",
+        lambda d: d.assign(TSurf=(d.TSurf - 273.15).assign_attrs(units="K")),
+        "tas is .* expected a value from 150 to 350 K",
+    ),
+    "NaN over land": (
+        "forcing",
+        _set("Precip", np.nan, 40, 1, 2),
+        "pr is missing .NaN. at lat -2.75, lon -59.25 on 2003-02-10",
+    ),
+    "negative rain": (
+        "forcing",
+        _set("Precip", -1e-5, 7, 0, 0),
+        "pr is -1e-05 kg m-2 s-1 at lat -2.25, lon -60.25 on 2003-01-08",
+    ),
+    "gap in time": (
+        "forcing",
+        lambda d: d.drop_isel(time=100),
+        "days are missing between 2003-04-10 and 2003-04-12",
+    ),
+    "duplicate day": (
+        "forcing",
+        lambda d: d.isel(time=[0, 1, 1, 2, 3]),
+        "2003-01-02 stands twice in time",
+    ),
+    "days out of order": (
+        "forcing",
+        lambda d: d.isel(time=[0, 2, 1, 3]),
+        "time does not increase after 2003-01-03",
+    ),
+    "hours": (
+        "forcing",
+        lambda d: d.assign_coords(time=pd.date_range("2003", periods=400, freq="3h")),
+        "steps of 0.125 days; expected daily",
+    ),
+    "months": (
+        "forcing",
+        lambda d: d.assign_coords(time=pd.date_range("2003", periods=400, freq="MS")),
+        "steps of 31 days; expected daily",
+    ),
+    "other coordinates": (
+        "forcing",
+        lambda d: d.assign_coords(lon=d.lon + 0.25),
+        "lon.0. is -60; .*landsurface.nc has -60.25",
+    ),
+    "other grid": (
+        "forcing",
+        lambda d: d.isel(lat=slice(0, 2)),
+        "lat has 2 values; .*landsurface.nc has 3",
+    ),
     "cycle": ("landsurface", _set("rout_lon", 0, 1, 1), "cycle"),
     "pit": ("landsurface", _set("lsm", 0, 1, 2), "neither land nor a sink"),
-    "target off the grid": ("landsurface", _set("rout_lat", 9, 2, 0), "rout_lat is 9 in row 2, column 0; expected a whole number from 0 to 2"),
-    "wmin above wmax": ("landsurface", _set("wmin", 500.0, 1, 1), "wmin is 500 mm and wmax is 430 mm at lat -2.75, lon -59.75; expected wmin below wmax"),
+    "target off the grid": (
+        "landsurface",
+        _set("rout_lat", 9, 2, 0),
+        "rout_lat is 9 in row 2, column 0; expected a whole number from 0 to 2",
+    ),
+    "wmin above wmax": (
+        "landsurface",
+        _set("wmin", 500.0, 1, 1),
+        "wmin is 500 mm and wmax is 430 mm at lat -2.75, lon -59.75; expected wmin below wmax",
+    ),
     "wava above wcap": ("landsurface", _set("wava", 400.0, 0, 0), "expected wava at most wcap"),
     "empty mask": ("landsurface", _set("lsm", 0), "lsm has no land"),
-    "NaN in land": ("landsurface", _set("slope_avg", np.nan, 2, 2), "slope_avg is missing .NaN. at lat -3.25, lon -59.25"),
-    "eleven months": ("landsurface", lambda d: d.isel(month=slice(11)), "fveg has 11 months; expected 12"),
-    "rows unsorted": ("landsurface", lambda d: d.isel(lat=[0, 2, 1]), "lat is not strictly monotonic"),
-}  # fmt: skip
+    "NaN in land": (
+        "landsurface",
+        _set("slope_avg", np.nan, 2, 2),
+        "slope_avg is missing .NaN. at lat -3.25, lon -59.25",
+    ),
+    "eleven months": (
+        "landsurface",
+        lambda d: d.isel(month=slice(11)),
+        "fveg has 11 months; expected 12",
+    ),
+    "rows unsorted": (
+        "landsurface",
+        lambda d: d.isel(lat=[0, 2, 1]),
+        "lat is not strictly monotonic",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", BAD)

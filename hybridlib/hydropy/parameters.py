@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from hybridlib.basin import Basin
@@ -78,6 +79,23 @@ def default_parameters(lags: Lags) -> Parameters:
         for row in TABLE_1
     ]
     return Parameters(*fields)
+
+
+def parameter_table(parameters: Parameters) -> pd.DataFrame:
+    """Table 1 with the least, median and largest value of parameter fields, (cell,)."""
+    rows = [
+        {
+            "parameter": row.name,
+            "meaning": row.description,
+            "unit": row.units,
+            "range": f"{row.low:g} to {row.high:g}",
+            "least": np.min(field),
+            "median": np.median(field),
+            "largest": np.max(field),
+        }
+        for row, field in zip(TABLE_1, parameters, strict=True)
+    ]
+    return pd.DataFrame(rows).set_index("parameter")
 
 
 def orography(topo_std: np.ndarray) -> np.ndarray:

@@ -148,8 +148,10 @@ def drainage(rootmoist, wcap, d_min, d_max, s_min, s_max, frozen):
     Args:
         rootmoist: root-zone soil moisture S.
         wcap: mean capacity.
-        d_min, d_max: slow and fast drainage velocity.
-        s_min, s_max: shares of wcap where slow and fast drainage start.
+        d_min: slow drainage velocity.
+        d_max: fast drainage velocity.
+        s_min: share of wcap where slow drainage starts.
+        s_max: share of wcap where fast drainage starts.
         frozen: True where the ground is frozen.
     """
     excess = tf.maximum(share_of(rootmoist - s_max * wcap, wcap - s_max * wcap), 0.0)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from hybridlib.backend import tf
 
+from hybridlib.backend import tf
 from hybridlib.basin import Basin
 from hybridlib.schema import InputError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hybridlib.backend import tf
-
 from hybridlib.hydropy import processes
 from hybridlib.hydropy.land import Land, Weather
 from hybridlib.hydropy.parameters import Parameters

@@ -138,9 +138,7 @@ def _twin_groups(size: str, seed: int, report) -> dict[str, xr.Dataset]:
 def _discharge(place, basin, dis, days, rng) -> xr.Dataset:
     """True and observed discharge at the gauges."""
     gauges = place.gauges
-    cells = np.array(
-        [basin.cell_at(lat, lon, "gauge") for lat, lon in zip(gauges.cell_lat, gauges.cell_lon)]
-    )
+    cells = [basin.cell_at(row.cell_lat, row.cell_lon, row.station) for row in gauges.itertuples()]
     true = discharge_at(dis, cells).astype(float)
     units = {"units": "m3 s-1"}
     fields = {

@@ -1,0 +1,1 @@
+"""The study's figures and tables, as functions of a prepared study's datasets."""

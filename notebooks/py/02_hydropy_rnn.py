@@ -1,0 +1,210 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # HydroPy as a physical RNN
+#
+# **A hydrological model that steps through days is a recurrent network whose weights have
+# names.** Its memory is water, its activation functions are processes, and its weights are the
+# physical parameters of {cite:t}`stacke2021`.
+#
+# After this page you can
+#
+# - name what a day takes in, remembers and gives out, and in which order;
+# - run HydroPyNN on a whole basin, from any state, and get any flux or store back;
+# - read a hydrograph and a score, and say where the untrained model fails on the twin.
+#
+# You need {doc}`01_data_preparation` for the data and the idea of a linear reservoir.
+
+# %% tags=["parameters"]
+study: str = "data/cache/default.zarr"  # prepared study to run
+gauge: str = ""  # gauge to look at closely; the one that drains most by default
+first_year: int = 2003  # scores start here; the years before settle the stores
+
+# %% tags=["hide-input"]
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from hybridlib import style, verification
+from hybridlib.figures import hydrographs, network
+from hybridlib.hydropy.parameters import parameter_table
+from hybridlib.simulate import study_model, study_weather
+from hybridlib.twin.make import open_or_make
+
+plt.style.use(style.STYLE)
+data = open_or_make(study)
+largest = str(data.discharge.station.values[int(data.discharge.cell_area.argmax("station"))])
+gauge = gauge or largest
+
+# %% [markdown]
+# ## The network, unfolded
+#
+# An ordinary recurrent network updates a state from an input: $s_t = f(s_{t-1}, x_t; \theta)$.
+# Here $s$ is eight kinds of stores and the river's inflow, $x$ is rain, temperature and
+# {term}`PET`, and $\theta$ are nine parameters. The function $f$ is a day of HydroPy,
+# routing included.
+
+# %% tags=["hide-input"]
+network.unfolded_network();
+# %% [markdown]
+# **Figure 4 (a). A day is a step of the network.** Land processes act within a cell. The rivers
+# couple the cells, four times a day; {doc}`03_flow_transfer` opens that box. *Drawing.*
+#
+# The model is built from a study in one line. It keeps only cells with land, packed into one
+# axis, `cell`.
+
+# %%
+model = study_model(data)
+weather = study_weather(data, model)
+print(f"{data.attrs['title']} ({data.attrs['source']}): {model.basin.size} cells")
+print(f"weather: {weather.rainf.shape[0]} days, {model.dtype.name}")
+
+# %% [markdown]
+# ## The nine parameters
+#
+# Six parameters start with one value everywhere. The three lags differ from cell to cell: they
+# follow from slope, relief, lakes and the length of each river reach.
+
+# %% tags=["hide-input"]
+pd.options.display.float_format = "{:.3g}".format
+parameter_table(model.default_parameters())
+
+# %% [markdown]
+# **Table 1.** The ranges are the paper's; the default values are HydroPy's, computed from this
+# study's land surface.
+#
+# `lag_river` counts for each of up to five reservoirs in a row, so a cell holds its river about
+# five times as long. `s_min` only switches slow drainage on and has no gradient
+# ({doc}`00_verification`).
+#
+# ## Settle the stores
+#
+# A run from empty stores is wrong for years: groundwater drains over hundreds of days. So the
+# first year is repeated until no cell's water changes by more than 5 mm from one cycle to the
+# next.
+
+# %%
+first_cycle = type(weather)(*(field[:365] for field in weather))
+settled, changes = model.spin_up(first_cycle, threshold=5.0)
+print(f"{len(changes)} cycles; largest change of the last one: {changes[-1]:.1f} mm")
+
+# %% [markdown]
+# ## Run all years
+#
+# One call runs all days and returns what is asked for, by HydroPy's names. The recurrence is
+# compiled once and then serves every year.
+
+# %%
+wanted = ["dis", "rootmoist", "groundwstor", "lakestor", "riverstor"]
+end, series = model.run(weather, state=settled, variables=wanted)
+{name: values.shape for name, values in series.items()}
+
+# %% tags=["hide-input"]
+hydrographs.storage_layers(series, data.days, model.basin);
+# %% [markdown]
+# **Figure. The basin breathes once a year.** Soil holds most of the water; what changes with the
+# seasons is shared between soil, surface water and rivers. *Source: this page's study, run
+# with HydroPy's own parameters.*
+#
+# The state at the end can be stored and continued: a run in two parts gives the same numbers, bit
+# for bit, as a run in one.
+
+# %%
+half = len(data.days) // 2
+parts = [type(weather)(*(f[s] for f in weather)) for s in (slice(half), slice(half, None))]
+middle, early = model.run(parts[0], state=settled)
+_, late = model.run(parts[1], state=middle)
+bool((early["dis"] == series["dis"][:half]).all() and (late["dis"] == series["dis"][half:]).all())
+
+# %% [markdown]
+# ## Discharge at the gauges
+#
+# The untrained network is compared with the observations from `first_year` on. {term}`NSE` is 1
+# for a perfect simulation and 0 for one no better than the mean.
+
+# %%
+pair = verification.observed_and_simulated(data, str(first_year))
+scores = verification.score_table(pair)
+print(f"median NSE of {len(scores)} gauges: {scores['NSE'].median():.2f}")
+
+# %% tags=["hide-input"]
+hydrographs.hydrograph(pair, gauge);
+# %% [markdown]
+# **Figure. The gauge that drains most.** The model follows the seasons. *Source: this page's
+# study.*
+
+# %% tags=["hide-input"]
+hydrographs.seasonal_hydrograph(pair, gauge);
+# %% [markdown]
+# **Figure. Early and high.** On the twin the untrained model's flood comes before the observed
+# one and rises above it. The paper found the same at Óbidos with real data, and names the
+# evapotranspiration of March to May as a likely cause. On the twin the cause is known: the truth
+# holds water longer on the surface and evaporates more. *Source: this page's study.*
+
+# %% tags=["hide-input"]
+hydrographs.score_map(data.discharge, scores, model.basin);
+# %% [markdown]
+# **Figure. Where the untrained model does well.** *Source: this page's study.*
+
+# %% tags=["hide-input"]
+pd.options.display.float_format = "{:,.2f}".format
+scores.rename(index=hydrographs.name_of)
+
+# %% [markdown]
+# **Table. Scores of the untrained model.** The paper reports a median NSE of 0.59 for its
+# HydroPyNN on real data from 2013 to 2016; the number above is the twin's and no test of it.
+
+# %% tags=["hide-input"]
+hydrographs.hydrograph_grid(pair);
+
+# %% [markdown]
+# **Figure. All gauges.** *Source: this page's study.*
+#
+# ```{exercise}
+# :label: rnn-single
+#
+# The paper does not say whether it kept HydroPy's five reservoirs and four sub-steps. Build the
+# variant with one reservoir and one step a day, run it and compare the median NSE.
+# ```
+#
+# ```{exercise}
+# :label: rnn-store
+#
+# Follow the groundwater of one cell through a year. Which two fluxes change it?
+# ```
+#
+# ## Solutions
+#
+# ````{solution} rnn-single
+# :class: dropdown
+#
+# ```python
+# single = study_model(data, cascade=False)
+# state, _ = single.spin_up(first_cycle, threshold=5.0)
+# _, run = single.run(weather, state=state)
+# ```
+#
+# The daily step adds a day for each cell on the way, so floods come later and flatter.
+# ````
+#
+# ````{solution} rnn-store
+# :class: dropdown
+#
+# ```python
+# names = ["groundwstor", "qsb", "qg"]
+# _, run = model.run(first_cycle, state=settled, variables=names)
+# plt.plot(run["groundwstor"][:, 0])
+# ```
+#
+# Drainage `qsb` fills it, groundwater runoff `qg` empties it:
+# $\Delta G = q_{sb} - q_g$ to rounding.
+# ````
