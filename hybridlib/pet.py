@@ -104,7 +104,7 @@ def priestley_taylor(tas, ps, rsds, rlds, *, alpha=ALPHA, albedo=ALBEDO, emissiv
 
 
 def extraterrestrial_radiation(lat, time):
-    """Daily radiation at the top of the atmosphere [W m-2], shape (time, *lat.shape).
+    """Daily radiation at the top of the atmosphere [W m-2], shape ``(time, *lat.shape)``.
 
     FAO-56 eqs. 21-25; 0 in the polar night.
 

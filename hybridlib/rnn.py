@@ -311,6 +311,6 @@ def _as(field: np.ndarray, dtype: tf.DType):
 def _block(weather: Weather, start: int, length: int) -> Weather:
     """Cut a block out; a last, shorter one is filled with its own last day, which is not run."""
     if start + length <= len(weather.rainf):
-        return Weather(*(field[start : start + length] for field in weather))
+        return weather.part(slice(start, start + length))
     days = tf.minimum(tf.range(start, start + length), len(weather.rainf) - 1)
     return Weather(*(tf.gather(field, days) for field in weather))

@@ -213,7 +213,13 @@ class _OutputFile:
                 values = np.where(self.basin.land, values, values.dtype.type(np.nan))
             if name == "riverstor":
                 values = _pad_reservoirs(values)
-            self.file[name][start : start + len(values)] = self.basin.unpack(values)
+            self._write(name, start, self.basin.unpack(values))
+
+    def _write(self, name: str, start: int, values: np.ndarray) -> None:
+        try:
+            self.file[name][start : start + len(values)] = values
+        except RuntimeError as error:
+            raise OSError(f"{self.file.filepath()}: {error}; is the disk full?") from None
 
     def __enter__(self):
         return self

@@ -27,7 +27,7 @@ REFERENCE_RUNS = ROOT / "tests" / "data"
 CASES = ("tropical", "cold")
 GROUPS = ("landsurface", "forcing", "output")
 RIVER = ("dis", "rivdis", "freshwater", "riverstor", "infl_subtime")
-"""Variables compared relative to max(|value|, 1 m3 s-1 or a day of it); the others in mm."""
+"""Variables compared relative to max(abs(value), 1 m3 s-1 or a day of it); the others in mm."""
 MOSELLE_SPACING = 0.2157
 """Spacing of the rows, degrees, that the original's run of the Moselle was given."""
 MOSELLE_SCORES = ROOT / "data" / "results" / "moselle.csv"
@@ -55,7 +55,7 @@ def run_reference(path: Path, dtype: str = "float64", **options):
 def compare(path: Path, dtype: str = "float64", **options) -> pd.Series:
     """Largest difference from a run of the original, by variable (the paper's Table S6).
 
-    In mm d-1 or mm; for river water relative to max(|value|, 1 m3 s-1). Discharge at a sink is
+    In mm d-1 or mm; for river water relative to max(abs(value), 1 m3 s-1). Discharge at a sink is
     compared with ``freshwater``: the original adds the sink's own runoff there once more.
     """
     model, ours, groups = run_reference(path, dtype, **options)
@@ -253,7 +253,7 @@ def observed_and_simulated(study: Study, first: str = "2003", dtype: str = "floa
     """
     model = study_model(study, dtype)
     weather = study_weather(study, model)
-    state, _ = model.spin_up(Weather(*(field[:365] for field in weather)), threshold=5.0)
+    state, _ = model.spin_up(weather.part(slice(365)), threshold=5.0)
     _, series = model.run(weather, state=state, variables=("dis",))
     gauges = study.discharge
     simulated = xr.DataArray(

@@ -26,14 +26,10 @@ def weather(model, land):
     return cases.pack_weather(model, cases.forcing(land))
 
 
-def _days(weather, start, stop):
-    return type(weather)(*(field[start:stop] for field in weather))
-
-
 def test_does_a_restart_give_the_numbers_of_one_long_run(model, weather):
     end, whole = model.run(weather, variables=VARIABLES)
-    middle, first = model.run(_days(weather, 0, 150), variables=VARIABLES)
-    last_end, last = model.run(_days(weather, 150, 400), state=middle, variables=VARIABLES)
+    middle, first = model.run(weather.part(slice(0, 150)), variables=VARIABLES)
+    last_end, last = model.run(weather.part(slice(150, 400)), state=middle, variables=VARIABLES)
     for name in VARIABLES:
         np.testing.assert_array_equal(np.concatenate([first[name], last[name]]), whole[name])
     for a, b in zip(end, last_end, strict=True):
@@ -52,7 +48,7 @@ def test_is_a_run_of_members_the_runs_of_each(model, weather):
 
 
 def test_is_the_program_compiled_once_for_all_years(model, weather):
-    model.run(_days(weather, 0, 366), variables=("qg",))
+    model.run(weather.part(slice(0, 366)), variables=("qg",))
     count = run_days.experimental_get_tracing_count()
     state, _ = model.run(weather, variables=("qg",))
     model.run(weather, state=state, variables=("qg",))
@@ -60,7 +56,7 @@ def test_is_the_program_compiled_once_for_all_years(model, weather):
 
 
 def test_do_stores_settle_in_spin_up(model, weather):
-    year = _days(weather, 0, 365)
+    year = weather.part(slice(0, 365))
     state, changes = model.spin_up(year, threshold=0.1)
     assert changes[-1] <= 0.1 < changes[0]
     again, _ = model.run(year, state=state, variables=())
@@ -69,7 +65,7 @@ def test_do_stores_settle_in_spin_up(model, weather):
 
 def test_is_a_spin_up_that_does_not_settle_refused(model, weather):
     with pytest.raises(InputError, match="after 2 cycles; expected at most 1e-09 mm"):
-        model.spin_up(_days(weather, 0, 365), threshold=1e-9, most=2)
+        model.spin_up(weather.part(slice(0, 365)), threshold=1e-9, most=2)
 
 
 def test_does_water_close_with_one_reservoir_a_day_too(land, weather):

@@ -52,19 +52,21 @@ def covers_amazon(study: Study) -> bool:
 
 def contents(study: Study) -> pd.DataFrame:
     """List a study's groups: their dimensions, how many variables, the first ones with units."""
-    known = [*FORCING, *LANDSURFACE, *ATTRIBUTES, *DISCHARGE, *TWSA]
+    known = [*FORCING, *DISCHARGE, *TWSA, *LANDSURFACE, *ATTRIBUTES]
     order = {name: at for at, name in enumerate(known)}
     rows = {}
     for name in filter(study.has, GROUPS):
         group = study.group(name)
         fields = sorted(group.data_vars, key=lambda field: (order.get(field, 99), field))
-        first = [f"{field} ({group[field].attrs.get('units', '?')})" for field in fields[:2]]
+        units = [unbroken(group[field].attrs.get("units", "no unit")) for field in fields[:2]]
         rows[name] = {
             "dimensions": ", ".join(f"{dim} {size}" for dim, size in sorted(group.sizes.items())),
             "variables": len(fields),
-            "the first two (unit)": ", ".join(first),
+            "the first two (unit)": ", ".join(
+                f"{f} ({u})" for f, u in zip(fields, units, strict=False)
+            ),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("group")
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def attribute_table(study: Study) -> pd.DataFrame:
@@ -73,11 +75,16 @@ def attribute_table(study: Study) -> pd.DataFrame:
     for name, (unit, meaning) in ATTRIBUTES.items():
         values = study.basin.pack(study.attributes[name])[study.basin.land]
         ends = {"median": np.median(values), "lowest": values.min(), "highest": values.max()}
-        rows[name] = {"meaning": meaning, "unit": unit} | {
+        rows[name] = {"meaning": meaning, "unit": unbroken(unit)} | {
             key: f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}"
             for key, value in ends.items()
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("attribute")
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def unbroken(unit: str) -> str:
+    """A unit that a narrow table does not break: "kg m-2" with hard space and hyphen."""
+    return unit.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
 
 
 def station_table(study: Study) -> pd.DataFrame:
@@ -90,18 +97,18 @@ def station_table(study: Study) -> pd.DataFrame:
     """
     gauges = study.discharge
     flow = gauges.discharge.load()
-    columns = {"river": gauges.river.values} if "river" in gauges else {}
+    rivers = gauges.river.to_series().str.title() if "river" in gauges else None
+    columns = {} if rivers is None else {"river": rivers.str.replace(", Rio", "").values}
     columns |= {
-        "station": gauges.station.values,
+        "station": gauges.station.to_series().str.title().values,
         "area (10³ km²)": _whole(gauges.area.values / 1e3),
         "in the network": _whole(gauges.cell_area.values / 1e3),
         "error (%)": (100 * (gauges.cell_area / gauges.area - 1)).values.round(1),
-        "mean discharge (m³ s⁻¹)": _whole(flow.mean("time", dtype=float).values),
-        "missing days (%)": (100 * flow.isnull().mean("time")).values.round(1),
+        "mean flow (m³ s⁻¹)": _whole(flow.mean("time", dtype=float).values),
+        "missing (%)": (100 * flow.isnull().mean("time")).values.round(1),
         "snapped": np.where(gauges.snapped, "yes", ""),
     }
-    number = pd.RangeIndex(1, gauges.sizes["station"] + 1, name="no.")
-    return pd.DataFrame(columns, index=number)
+    return pd.DataFrame(columns, index=range(1, gauges.sizes["station"] + 1))
 
 
 def _whole(values) -> pd.array:

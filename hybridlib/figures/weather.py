@@ -13,7 +13,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from hybridlib import maps, pet
-from hybridlib.figures.geography import covers_amazon
+from hybridlib.figures.geography import covers_amazon, unbroken
 from hybridlib.schema import SECONDS_PER_DAY
 from hybridlib.study import Study
 from hybridlib.twin.weather import climate_summary
@@ -101,14 +101,14 @@ def meteorology_table(study: Study, daily: xr.Dataset, monthly: xr.Dataset) -> p
     rows = {
         name: {
             "meaning": field.long_name,
-            "unit": field.units,
+            "unit": unbroken(field.units),
             "basin mean": float(mean[name]),
             "lowest cell": float(field.min()),
             "highest cell": float(field.max()),
         }
         for name, field in fields.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("variable").round(1)
+    return pd.DataFrame.from_dict(rows, orient="index").round(1)
 
 
 def climatology_figure(daily: xr.Dataset) -> Figure:

@@ -52,6 +52,10 @@ class Weather(NamedTuple):
     next_month: object
     share_next: object
 
+    def part(self, days: slice) -> Weather:
+        """Cut days out, by position."""
+        return Weather(*(field[days] for field in self))
+
 
 def prepare_land(landsurface: xr.Dataset, basin: Basin, source: str = "land surface") -> Land:
     """Check the land surface and scale its soils for permafrost.

@@ -63,12 +63,13 @@ def transfer(outflow, network: Network):
         What arrives in each cell, (…, cell).
     """
 
-    @tf.custom_gradient
-    def move(flow):
-        arrived = tf.reduce_sum(_gather(flow, network.upstream), axis=-1)
-        return arrived, lambda upstream: _gather(upstream, network.downstream)
+    return _move(outflow, network.upstream, network.downstream)
 
-    return move(outflow)
+
+@tf.custom_gradient
+def _move(outflow, upstream, downstream):
+    arrived = tf.reduce_sum(_gather(outflow, upstream), axis=-1)
+    return arrived, lambda gradient: (_gather(gradient, downstream), None, None)
 
 
 def _gather(values, index):

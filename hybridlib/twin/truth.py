@@ -107,10 +107,8 @@ def run_truth(
     days = forcing.indexes["time"]
     pr, tas = model.basin.pack(forcing["pr"]), model.basin.pack(forcing["tas"])
     parameters = model.cast(parameters)
-    first = days.year == days[0].year
-    cycle = model.weather(pr[first], tas[first], evspsblpot[first], days[first])
-    state, _ = model.spin_up(cycle, parameters, threshold=5.0)
     weather = model.weather(pr, tas, evspsblpot, days)
+    state, _ = model.spin_up(weather.part(slice(365)), parameters, threshold=5.0)
     return model.run(weather, parameters, state, variables=KEPT)[1]
 
 

@@ -93,7 +93,7 @@ parameter_table(model.default_parameters())
 # next.
 
 # %%
-first_cycle = type(weather)(*(field[:365] for field in weather))
+first_cycle = weather.part(slice(365))
 settled, changes = model.spin_up(first_cycle, threshold=5.0)
 print(f"{len(changes)} cycles; largest change of the last one: {changes[-1]:.1f} mm")
 
@@ -120,9 +120,8 @@ hydrographs.storage_layers(series, data.days, model.basin);
 
 # %%
 half = len(data.days) // 2
-parts = [type(weather)(*(f[s] for f in weather)) for s in (slice(half), slice(half, None))]
-middle, early = model.run(parts[0], state=settled)
-_, late = model.run(parts[1], state=middle)
+middle, early = model.run(weather.part(slice(half)), state=settled)
+_, late = model.run(weather.part(slice(half, None)), state=middle)
 bool((early["dis"] == series["dis"][:half]).all() and (late["dis"] == series["dis"][half:]).all())
 
 # %% [markdown]

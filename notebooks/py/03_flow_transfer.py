@@ -90,20 +90,20 @@ routing.draw_transfer(example, routing.EXAMPLE_OUTFLOW);
 # are our own.*
 #
 # ```{exercise} By hand
-# :label: ex-transfer-by-hand
+# :label: transfer-by-hand
 # Let everything that arrived flow on at once: the inflow of the figure is the next outflow. Write
 # down the 4 × 4 matrix of what arrives then, and the amount that has left the domain after both
 # steps.
 # ```
 #
 # ```{exercise} Around the rim
-# :label: ex-roll
+# :label: transfer-rim
 # `tf.roll` shifts a matrix in a circle: what leaves on the right comes back on the left. Why does
 # no water of the model ever take that way? Which basin would want it to?
 # ```
 #
 # ```{exercise} Two cells that drain into each other
-# :label: ex-two-cells
+# :label: transfer-two-cells
 # What would the eight masks do with two cells whose arrows point at each other? Build such a
 # network with `routing.example_basin` and see what the library does.
 # ```
@@ -225,9 +225,10 @@ for name, way in ways.items():
     print(f"{name}: {lag.min():.2f} to {lag.max():.2f} d, {inside:.1%} of cells in 0.05 to 0.5 d")
 
 # %% [markdown]
-# The lags of the cascade's reservoirs fit the paper's range, those of the single reservoir mostly
-# do not. This is a hint, not a proof, that the paper kept the cascade; it is also HydroPy's own
-# and our default.
+# On the twin the lags of the cascade's reservoirs fit the paper's range, those of the single
+# reservoir mostly do not. That is a hint that the paper kept the cascade, and no proof: the twin's
+# slopes and lakes, from which the lags follow, are not measured. The cascade is HydroPy's own and
+# our default.
 #
 # ### A pulse from the farthest headwater
 #
@@ -261,7 +262,7 @@ timings = {name: routing.pulse_timing(pulse, path) for name, pulse in pulses.ite
 at_outlet = pd.DataFrame({name: timing.iloc[-1] for name, timing in timings.items()}).T
 at_outlet["speed"] = distance[-1] * 1e3 / (at_outlet["mean"] * 86400)
 at_outlet["peak"] *= 100
-units = {"first": "day", "mean": "d", "spread": "d", "peak": "% d-1", "speed": "m s-1"}
+units = {"first": "day", "mean": "d", "spread": "d", "peak": "% d⁻¹", "speed": "m s⁻¹"}
 at_outlet.rename(columns={name: f"{name} ({unit})" for name, unit in units.items()}).round(2)
 
 # %% [markdown]
@@ -294,14 +295,14 @@ routing.draw_arrival(timings, {name: way.substeps for name, way in ways.items()}
 # *Source: Amazon twin, network and default lags of the study; the pulse is constructed.*
 #
 # ```{exercise} Mean time in a cell
-# :label: ex-residence
+# :label: transfer-residence
 # Show that a drop stays in one reservoir for $\ell$ days on average, exactly. What is its mean
 # time per cell with $N$ reservoirs and $n$ sub-steps a day? Check your formula with the table
 # above.
 # ```
 #
 # ```{exercise} Can a longer step be made up for?
-# :label: ex-single-lag
+# :label: transfer-daily-step
 # Which lag would the single reservoir with one step a day need to have the cascade's mean travel
 # time? In how many cells is there such a lag?
 # ```
@@ -345,7 +346,7 @@ routing.map_travel_time(basin, to_outlet, path, steps);
 #
 # ## Solutions
 #
-# ```{solution-start} ex-transfer-by-hand
+# ```{solution-start} transfer-by-hand
 # :class: dropdown
 # ```
 #
@@ -361,7 +362,7 @@ print(f"left the domain: {routing.EXAMPLE_OUTFLOW.sum() - second.sum():g}")
 # ```{solution-end}
 # ```
 #
-# ```{solution-start} ex-roll
+# ```{solution-start} transfer-rim
 # :class: dropdown
 # ```
 #
@@ -384,7 +385,7 @@ for name, rim in rims.items():
 # ```{solution-end}
 # ```
 #
-# ```{solution-start} ex-two-cells
+# ```{solution-start} transfer-two-cells
 # :class: dropdown
 # ```
 #
@@ -404,7 +405,7 @@ except InputError as error:
 # ```{solution-end}
 # ```
 #
-# ```{solution} ex-residence
+# ```{solution} transfer-residence
 # :class: dropdown
 # In each sub-step a drop leaves with probability $p = \Delta t / (\ell + \Delta t)$, so it fails
 # on average $(1 - p)/p = \ell/\Delta t$ times before it leaves, and each failure costs $\Delta
@@ -416,7 +417,7 @@ except InputError as error:
 # the pulse in the table.
 # ```
 #
-# ```{solution-start} ex-single-lag
+# ```{solution-start} transfer-daily-step
 # :class: dropdown
 # ```
 #
