@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from hybridlib.schema import SECONDS_PER_DAY, InputError
+from hybridlib.schema import FREEZING, SECONDS_PER_DAY, InputError
 
 ATTRIBUTES = {
     "lai_avg": ("m2 m-2", "mean leaf area index"),
@@ -67,7 +67,7 @@ def static_attributes(landsurface: xr.Dataset, forcing: xr.Dataset) -> xr.Datase
     fields["height"] = landsurface["srftopo"]
     monthly = forcing["pr"].groupby("time.month").mean() * SECONDS_PER_DAY
     fields["p_avg"] = forcing["pr"].mean("time", dtype=float) * SECONDS_PER_DAY
-    fields["temp_avg"] = forcing["tas"].mean("time", dtype=float) - 273.15
+    fields["temp_avg"] = forcing["tas"].mean("time", dtype=float) - FREEZING
     fields["pet_avg"] = forcing["evspsblpot"].mean("time", dtype=float) * SECONDS_PER_DAY
     fields["aridity"] = fields["pet_avg"] / np.maximum(fields["p_avg"], 0.01)
     fields["p_seasonality"] = monthly.std("month") / np.maximum(monthly.mean("month"), 0.01)

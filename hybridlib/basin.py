@@ -13,7 +13,7 @@ import numpy as np
 import pyflwdir
 import xarray as xr
 
-from hybridlib.schema import InputError, check_grid
+from hybridlib.schema import InputError
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,13 @@ class Basin:
         """Pack the land cells of a land-surface dataset and the sea cells their rivers end in.
 
         Args:
-            landsurface: with ``lsm``, ``area`` (m2), ``rout_lat``, ``rout_lon``; a ``glacier``
-                fraction, where given, is no land (as in HydroPy).
+            landsurface: ``lsm``, ``area`` (m2), ``rout_lat``, ``rout_lon``, (lat, lon); a
+                ``glacier`` fraction, where given, is no land (as in HydroPy).
             source: the file's name, for messages.
 
         Raises:
             InputError: no land, a target off the grid, a pit outside the sinks, a cycle.
         """
-        check_grid(landsurface, source)
         fraction = np.nan_to_num(np.asarray(landsurface["lsm"], float))
         if "glacier" in landsurface:
             fraction = np.maximum(0.0, fraction - np.nan_to_num(np.asarray(landsurface["glacier"])))
@@ -161,7 +160,7 @@ class Basin:
             )
         return int(here[0])
 
-    def place(self, cell: int) -> str:
+    def describe(self, cell: int) -> str:
         """Say where a cell lies, for messages."""
         return f"at lat {self.lat[self.row[cell]]:g}, lon {self.lon[self.col[cell]]:g}"
 

@@ -14,7 +14,7 @@ from hybridlib.hydropy.land import Land, Weather, prepare_land, prepare_weather
 from hybridlib.hydropy.parameters import Lags, Parameters, default_lags, default_parameters
 from hybridlib.hydropy.routing import SUBSTEPS, Network, build_network
 from hybridlib.hydropy.step import State, day_step
-from hybridlib.schema import InputError
+from hybridlib.schema import InputError, select_landsurface
 
 BLOCK = 366
 """Days a compiled call runs at most: one program serves every year."""
@@ -83,10 +83,11 @@ class HydroPyNN:
         Raises:
             InputError: the land surface cannot be used.
         """
-        dtype = tf.as_dtype(dtype)
+        dtype = _float_type(dtype)
+        landsurface = select_landsurface(landsurface, source)
         basin = Basin.from_landsurface(landsurface, source)
         land = prepare_land(landsurface, basin, source)
-        lags = default_lags(landsurface, basin, cascade=cascade, **lag_options)
+        lags = default_lags(landsurface, basin, cascade=cascade, source=source, **lag_options)
         return cls(
             basin,
             Land(*(tf.constant(field, dtype) for field in land)),
@@ -145,25 +146,27 @@ class HydroPyNN:
             or m3.
 
         Raises:
-            InputError: an unknown variable.
+            InputError: an unknown variable, or no day.
         """
         variables = known_variables(variables)
-        parameters = self.default_parameters() if parameters is None else parameters
-        state = self.empty_state(tuple(parameters[0].shape[:-1])) if state is None else state
+        parameters = self.default_parameters() if parameters is None else self.cast(parameters)
+        members = np.broadcast_shapes(*(field.shape[:-1] for field in parameters))
+        state = self.empty_state(members) if state is None else state
         days = len(weather.rainf)
-        block = min(days, BLOCK)
+        if days == 0:
+            raise InputError("the weather has no day; expected at least one")
         kept: dict[str, np.ndarray] = {}
-        for start in range(0, days, block):
-            stop = min(start + block, days)
+        for start in range(0, days, BLOCK):
+            stop = min(start + BLOCK, days)
             state, series = run_days(
                 state,
-                _block(weather, start, block),
+                _block(weather, start),
                 tf.constant(stop - start),
                 parameters,
                 self.land,
                 self.network,
                 self.substeps,
-                variables,
+                tuple(sorted(variables)),
             )
             for name, values in series.items():
                 if name not in kept:
@@ -308,9 +311,16 @@ def _as(field: np.ndarray, dtype: tf.DType):
     return tf.constant(field, tf.int32 if field.dtype.kind == "i" else dtype)
 
 
-def _block(weather: Weather, start: int, length: int) -> Weather:
-    """Cut a block out; a last, shorter one is filled with its own last day, which is not run."""
-    if start + length <= len(weather.rainf):
-        return weather.part(slice(start, start + length))
-    days = tf.minimum(tf.range(start, start + length), len(weather.rainf) - 1)
+def _block(weather: Weather, start: int) -> Weather:
+    """Cut a block out; one that would be shorter is filled with the last day, which is not run."""
+    if start + BLOCK <= len(weather.rainf):
+        return weather.part(slice(start, start + BLOCK))
+    days = tf.minimum(tf.range(start, start + BLOCK), len(weather.rainf) - 1)
     return Weather(*(tf.gather(field, days) for field in weather))
+
+
+def _float_type(dtype: str | tf.DType) -> tf.DType:
+    name = dtype if isinstance(dtype, str) else dtype.name
+    if name not in ("float32", "float64"):
+        raise InputError(f"dtype is '{name}'; expected float32 or float64")
+    return tf.as_dtype(name)

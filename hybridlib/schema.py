@@ -7,7 +7,7 @@ unit is refused, never converted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ class InputError(ValueError):
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable of the schema: its name, units, valid range and the other names it goes by."""
+    """A variable of the schema: name, units, valid range, other names and dimensions."""
 
     name: str
     units: str
@@ -29,6 +29,7 @@ class Variable:
     low: float = -np.inf
     high: float = np.inf
     aliases: tuple[str, ...] = ()
+    dims: tuple[str, ...] = ()
 
     @property
     def attrs(self) -> dict[str, str]:
@@ -36,17 +37,22 @@ class Variable:
         return {"units": self.units, "long_name": self.long_name}
 
 
-def _table(*variables: Variable) -> dict[str, Variable]:
-    return {variable.name: variable for variable in variables}
+def _table(dims: str, *variables: Variable) -> dict[str, Variable]:
+    """Variables by name; those that say nothing else have the dimensions ``dims``."""
+    return {v.name: v if v.dims else replace(v, dims=tuple(dims.split())) for v in variables}
 
 
 FLUX = "kg m-2 s-1"
 SECONDS_PER_DAY = 86400.0
+FREEZING = 273.15
+"""Freezing point (K)."""
 EARTH_RADIUS = 6_371_000.0
 """Radius of the sphere all lengths and areas are computed on (m); HydroPy's value."""
 
+MONTHLY = ("month", "lat", "lon")
 # The ranges catch wrong units (degC for K, mm/d for kg m-2 s-1), not unusual weather.
 FORCING = _table(
+    "time lat lon",
     Variable("pr", FLUX, "precipitation", 0.0, 0.05, ("Precip", "precip")),
     Variable("tas", "K", "air temperature", 150.0, 350.0, ("TSurf", "tsurf")),
     Variable(
@@ -61,6 +67,7 @@ FORCING = _table(
     Variable("rlds", "W m-2", "downward longwave radiation", 0.0, 1000.0),
 )
 LANDSURFACE = _table(
+    "lat lon",
     Variable("lsm", "/", "land fraction", 0.0, 1.0),
     Variable("area", "m2", "cell area", 0.0),
     Variable("rout_lat", "/", "row of the downstream cell, counted from 0"),
@@ -68,8 +75,8 @@ LANDSURFACE = _table(
     Variable("srftopo", "m", "mean height", -500.0, 9000.0),
     Variable("topo_std", "m", "standard deviation of height within the cell", 0.0, 9000.0),
     Variable("slope_avg", "m m-1", "mean slope within the cell", 0.0, 10.0),
-    Variable("fveg", "/", "vegetation fraction, by month"),
-    Variable("lai", "m2 m-2", "leaf area index, by month", -np.inf, 50.0),
+    Variable("fveg", "/", "vegetation fraction, by month", -0.01, 1.01, (), MONTHLY),
+    Variable("lai", "m2 m-2", "leaf area index, by month", -0.01, 50.0, (), MONTHLY),
     Variable("flake", "/", "lake fraction", 0.0, 1.0),
     Variable("fwetl", "/", "wetland fraction", 0.0, 1.0),
     Variable("wcap", "kg m-2", "root-zone water capacity", 0.0),
@@ -79,9 +86,22 @@ LANDSURFACE = _table(
     Variable("beta", "/", "shape of the capacity distribution", 0.0),
     Variable("perm", "/", "permafrost fraction", 0.0, 1.0),
 )
-MONTHLY = ("fveg", "lai")
-DISCHARGE = _table(Variable("discharge", "m3 s-1", "daily mean discharge", 0.0))
-TWSA = _table(Variable("twsa", "mm", "total water storage anomaly"))
+GLACIER = Variable("glacier", "/", "glacier fraction, no land", 0.0, 1.0, (), ("lat", "lon"))
+"""Optional in a land surface."""
+MAY_BE_MONTHLY = ("flake", "fwetl")
+DISCHARGE = _table(
+    "station",
+    Variable("discharge", "m3 s-1", "daily mean discharge", 0.0, dims=("time", "station")),
+    Variable("station_lat", "degrees_north", "latitude, published", -90.0, 90.0),
+    Variable("station_lon", "degrees_east", "longitude, published", -180.0, 360.0),
+    Variable("area", "km2", "drainage area, published", 0.0),
+)
+TWSA = _table(
+    "box",
+    Variable("twsa", "mm", "total water storage anomaly", dims=("month", "box")),
+    Variable("box_lat", "degrees_north", "latitude of the box's centre", -90.0, 90.0),
+    Variable("box_lon", "degrees_east", "longitude of the box's centre", -180.0, 360.0),
+)
 
 _UNIT_SPELLINGS = {
     "kg/m2/s": FLUX,
@@ -137,7 +157,11 @@ def select(dataset: xr.Dataset, table: dict[str, Variable], names, source: str) 
     found = {}
     for name in names:
         variable = table[name]
-        known = [n for n in (name, *variable.aliases) if n in dataset.data_vars]
+        known = [n for n in (name, *variable.aliases) if n in dataset.variables]
+        if len(known) > 1:
+            raise InputError(
+                f"{source}: {' and '.join(known)} both stand for {name}; expected one of them"
+            )
         if not known:
             other = f" (or {', '.join(variable.aliases)})" if variable.aliases else ""
             raise InputError(
@@ -146,14 +170,41 @@ def select(dataset: xr.Dataset, table: dict[str, Variable], names, source: str) 
             )
         field = dataset[known[0]]
         units = field.attrs.get("units")
+        if units is None and variable.units.startswith("degrees"):
+            units = variable.units
         if units is None:
             raise InputError(f"{source}: {known[0]} has no units; expected '{variable.units}'")
         if not _same_unit(str(units), variable.units):
             raise InputError(
                 f"{source}: {known[0]} has units '{units}'; expected '{variable.units}'"
             )
-        found[name] = field.assign_attrs(variable.attrs)
+        found[name] = _ordered(field, variable, source).assign_attrs(variable.attrs)
     return xr.Dataset(found)
+
+
+def _ordered(field: xr.DataArray, variable: Variable, source: str) -> xr.DataArray:
+    """Bring a field's dimensions into the schema's order; refuse any other set of them."""
+    dims = variable.dims
+    if variable.name in MAY_BE_MONTHLY and "month" in field.dims:
+        dims = MONTHLY
+    if set(field.dims) != set(dims):
+        raise InputError(
+            f"{source}: {field.name} has dimensions {', '.join(map(str, field.dims)) or 'none'}; "
+            f"expected {', '.join(dims)}"
+        )
+    field = field.transpose(*dims)
+    if "month" in dims and variable.dims != ("month", "box"):
+        _check_months(field, source)
+    return field.reset_coords(drop=True)
+
+
+def _check_months(field: xr.DataArray, source: str) -> None:
+    months = list(field["month"].values) if "month" in field.coords else range(1, 13)
+    if field.sizes["month"] != 12 or list(months) != list(range(1, 13)):
+        raise InputError(
+            f"{source}: {field.name} has {field.sizes['month']} months "
+            f"({', '.join(str(m) for m in months)}); expected 12, January (1) to December (12)"
+        )
 
 
 def check_grid(dataset: xr.Dataset, source: str) -> None:
@@ -171,6 +222,11 @@ def check_grid(dataset: xr.Dataset, source: str) -> None:
         steps = np.diff(values)
         if not np.isfinite(values).all() or not ((steps > 0).all() or (steps < 0).all()):
             raise InputError(f"{source}: coordinate {name} is not strictly monotonic")
+        if len(steps) and not np.allclose(steps, steps.mean(), rtol=0.02):
+            raise InputError(
+                f"{source}: coordinate {name} goes in steps of {np.abs(steps).min():g} to "
+                f"{np.abs(steps).max():g} degrees; expected a regular grid"
+            )
     if abs(np.asarray(dataset["lat"], float)).max() > 90:
         raise InputError(f"{source}: coordinate lat leaves -90 to 90 degrees")
 
@@ -181,6 +237,7 @@ def check_same_grid(one: xr.Dataset, other: xr.Dataset, sources: tuple[str, str]
     Raises:
         InputError: the coordinates differ in number or by more than 1e-4 degrees.
     """
+    check_grid(other, sources[1])
     for name in ("lat", "lon"):
         a, b = np.asarray(one[name], float), np.asarray(other[name], float)
         if a.shape != b.shape:
@@ -190,9 +247,11 @@ def check_same_grid(one: xr.Dataset, other: xr.Dataset, sources: tuple[str, str]
             )
         if not np.allclose(a, b, rtol=0.0, atol=1e-4):
             worst = int(np.abs(a - b).argmax())
+            hint = " (the same rows in the other order)" if np.allclose(a, b[::-1]) else ""
+            hint = " (one file counts from 0 to 360)" if np.allclose(abs(a - b), 360) else hint
             raise InputError(
-                f"{sources[1]}: {name}[{worst}] is {b[worst]:g}; {sources[0]} has {a[worst]:g}; "
-                "both files must lie on one grid"
+                f"{sources[1]}: {name}[{worst}] is {b[worst]:g}; {sources[0]} has {a[worst]:g}"
+                f"{hint}; both files must lie on one grid"
             )
 
 
@@ -228,6 +287,37 @@ def check_daily(dataset: xr.Dataset, source: str) -> pd.DatetimeIndex:
     return days
 
 
+def read_landsurface(path: Path | str) -> xr.Dataset:
+    """Read a land surface: HydroPy's variables in order, checked where one look is enough.
+
+    Returns:
+        The variables of :data:`LANDSURFACE` and, where given, ``glacier``.
+
+    Raises:
+        InputError: the file, its grid, a variable, its unit or its dimensions cannot be used.
+    """
+    raw = read(path)
+    return select_landsurface(raw, str(path)).assign_attrs(raw.attrs).load()
+
+
+def select_landsurface(raw: xr.Dataset, source: str) -> xr.Dataset:
+    """Take a land surface out of a dataset, as :func:`read_landsurface` does."""
+    check_grid(raw, source)
+    names = [*LANDSURFACE, *(["glacier"] if "glacier" in raw else [])]
+    land = select(raw, {**LANDSURFACE, "glacier": GLACIER}, names, source)
+    lat, lon = raw["lat"].values, raw["lon"].values
+
+    def where(index):
+        return f"at lat {lat[index[0]]:g}, lon {lon[index[1]]:g}"
+
+    for name in {"lsm", "glacier"} & set(names):
+        variable = LANDSURFACE.get(name, GLACIER)
+        check_values(np.nan_to_num(land[name].values.astype(float)), variable, source, where)
+    area = np.where(land["lsm"] > 0, land["area"], 1.0)
+    check_values(area, LANDSURFACE["area"], source, where)
+    return land.assign_coords(lat=raw["lat"], lon=raw["lon"])
+
+
 def check_values(
     values: np.ndarray,
     variable: Variable,
@@ -245,7 +335,7 @@ def check_values(
     Raises:
         InputError: with the first offender's place, value and the range expected.
     """
-    bad = ~((values >= variable.low) & (values <= variable.high))
+    bad = ~((values >= variable.low) & (values <= variable.high) & np.isfinite(values))
     if not bad.any():
         return
     first = tuple(np.argwhere(bad)[0])

@@ -271,7 +271,7 @@ def read_restart(path: Path, model: HydroPyNN) -> State:
         if not np.isfinite(values).all():
             cell = int(np.argwhere(~np.isfinite(values))[0][-1])
             raise InputError(
-                f"{path}: {name} is missing (NaN) {basin.place(cell)}; expected a store"
+                f"{path}: {name} is missing (NaN) {basin.describe(cell)}; expected a store"
             )
         fields[attribute] = tf.constant(values, model.dtype)
     return State(**fields)

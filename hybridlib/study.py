@@ -253,7 +253,9 @@ def check_forcing(
     """
 
     def where(index):
-        return f"{basin.place(np.flatnonzero(basin.land)[index[1]])} on {days[index[0]]:%Y-%m-%d}"
+        return (
+            f"{basin.describe(np.flatnonzero(basin.land)[index[1]])} on {days[index[0]]:%Y-%m-%d}"
+        )
 
     schema.check_values(values[:, basin.land], schema.FORCING[name], source, where)
 

@@ -58,13 +58,12 @@ def contents(study: Study) -> pd.DataFrame:
     for name in filter(study.has, GROUPS):
         group = study.group(name)
         fields = sorted(group.data_vars, key=lambda field: (order.get(field, 99), field))
-        units = [unbroken(group[field].attrs.get("units", "no unit")) for field in fields[:2]]
+        units = {field: group[field].attrs.get("units", "no unit") for field in fields[:2]}
+        first = [f"{field} ({unbroken(unit)})" for field, unit in units.items()]
         rows[name] = {
             "dimensions": ", ".join(f"{dim} {size}" for dim, size in sorted(group.sizes.items())),
             "variables": len(fields),
-            "the first two (unit)": ", ".join(
-                f"{f} ({u})" for f, u in zip(fields, units, strict=False)
-            ),
+            "the first two (unit)": ", ".join(first),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 

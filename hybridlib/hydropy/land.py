@@ -9,18 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from hybridlib.basin import Basin
+from hybridlib.hydropy.fields import pack_landsurface
 from hybridlib.hydropy.parameters import orography
-from hybridlib.schema import (
-    LANDSURFACE,
-    MONTHLY,
-    SECONDS_PER_DAY,
-    InputError,
-    check_values,
-    select,
-)
-
-FREEZING = 273.15
-"""Freezing point (K)."""
+from hybridlib.schema import FREEZING, SECONDS_PER_DAY
 
 
 class Land(NamedTuple):
@@ -58,78 +49,35 @@ class Weather(NamedTuple):
 
 
 def prepare_land(landsurface: xr.Dataset, basin: Basin, source: str = "land surface") -> Land:
-    """Check the land surface and scale its soils for permafrost.
+    """Scale the soils for permafrost and lay the monthly fields side by side.
 
     Args:
-        landsurface: HydroPy's land-surface variables on the grid.
+        landsurface: as :func:`hybridlib.schema.read_landsurface` returns it.
         basin: the active cells.
         source: the file's name, for messages.
 
     Returns:
-        float64 fields; sea cells that only receive a river carry harmless values.
+        float64 fields.
 
     Raises:
-        InputError: a field is missing, has another unit, is NaN over land or out of range;
-            wmin not below wmax, wava above wcap, fewer than 12 months.
+        InputError: of :func:`~hybridlib.hydropy.fields.pack_landsurface`.
     """
-    names = [n for n in LANDSURFACE if n not in ("lsm", "area", "rout_lat", "rout_lon")]
-    chosen = select(landsurface, LANDSURFACE, names, source)
-    fields = {name: _packed(chosen[name], basin, source) for name in names}
-    _check_soils(fields, basin, source)
-    wcap, wava, wmin, wmax = (fields[name] for name in ("wcap", "wava", "wmin", "wmax"))
+    fields = pack_landsurface(landsurface, basin, source)
+    wcap = fields["wcap"]
     frozen = np.minimum(wcap, 50.0) * fields["perm"] + wcap * (1.0 - fields["perm"])
     scale = np.divide(frozen, wcap, out=np.ones_like(wcap), where=wcap > 0)
     boro = orography(fields["topo_std"])
     return Land(
         wcap=wcap * scale,
-        wilt=(wcap - wava) * scale,
-        wmin=wmin * scale,
-        wmax=wmax * scale,
+        wilt=(wcap - fields["wava"]) * scale,
+        wmin=fields["wmin"] * scale,
+        wmax=fields["wmax"] * scale,
         bmod=np.where(boro >= 0.01, fields["beta"] + boro, fields["beta"]),
         flake=_by_month(np.maximum(fields["flake"], fields["fwetl"])),
         fveg=_by_month(fields["fveg"]),
         lai=_by_month(fields["lai"]),
         area=basin.area.astype(float),
     )
-
-
-# A sea cell has no soil; these values only keep its unused arithmetic finite.
-_SEA = {"wcap": 1.0, "wava": 0.5, "wmin": 0.0, "wmax": 2.0}
-
-
-def _packed(field: xr.DataArray, basin: Basin, source: str) -> np.ndarray:
-    """Take the active cells of a field, (cell,) or (month, cell), checked over land."""
-    variable = LANDSURFACE[field.name]
-    if "month" in field.dims:
-        field = field.transpose("month", ...)
-        if field.sizes["month"] != 12:
-            raise InputError(
-                f"{source}: {field.name} has {field.sizes['month']} months; expected 12"
-            )
-    elif field.name in MONTHLY:
-        raise InputError(f"{source}: {field.name} has no dimension month; expected 12 months")
-    values = basin.pack(field).astype(float)
-    values[..., ~basin.land] = _SEA.get(field.name, 0.0)
-    check_values(values, variable, source, lambda index: basin.place(index[-1]))
-    return values
-
-
-def _check_soils(fields: dict[str, np.ndarray], basin: Basin, source: str) -> None:
-    """Refuse soils whose capacities are out of order."""
-    for low, high, strict in (
-        ("wmin", "wmax", True),
-        ("wmin", "wcap", True),
-        ("wava", "wcap", False),
-    ):
-        wrong = fields[low] >= fields[high] if strict else fields[low] > fields[high]
-        if wrong.any():
-            cell = int(np.argmax(wrong))
-            relation = "below" if strict else "at most"
-            raise InputError(
-                f"{source}: {low} is {fields[low][cell]:g} mm and {high} is "
-                f"{fields[high][cell]:g} mm {basin.place(cell)}; expected {low} {relation} {high}; "
-                f"{int(wrong.sum())} such cells"
-            )
 
 
 def _by_month(field: np.ndarray) -> np.ndarray:

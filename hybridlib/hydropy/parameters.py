@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from hybridlib.basin import Basin
+from hybridlib.hydropy.fields import pack_landsurface
 from hybridlib.schema import EARTH_RADIUS, SECONDS_PER_DAY, InputError
 
 
@@ -109,31 +110,31 @@ def default_lags(
     zonal_length: str = "original",
     cascade: bool = True,
     latitude_step: float | None = None,
+    source: str = "land surface",
 ) -> Lags:
     """Derive lags from slope, relief, lakes and the length of each river reach.
 
     Args:
-        landsurface: ``area`` (m2), ``srftopo``, ``topo_std`` (m), ``slope_avg``, ``flake``,
-            ``fwetl`` (fractions) on the grid.
+        landsurface: as :func:`hybridlib.schema.read_landsurface` returns it.
         basin: the active cells.
         zonal_length: "original" takes a row's zonal length from the area of its second column,
             as the published code does; "geometric" takes it from the longitudes, right also
             where cells are cut at the rim.
         cascade: False puts each river's whole lag into one reservoir.
         latitude_step: spacing of the rows in degrees; by default the mean of the grid's own.
+        source: the file's name, for messages.
 
     Raises:
-        InputError: an unknown ``zonal_length``, or fewer than two columns for "original".
+        InputError: an unknown ``zonal_length``, a grid too small to have a spacing, no area in
+            the second column for "original", or fields of which no lag follows.
     """
-    area = basin.pack(landsurface["area"]).astype(float)
-    height, topo_std, slope, lake, wetland = (
-        basin.pack(_yearly_mean(landsurface[name]))
-        for name in ("srftopo", "topo_std", "slope_avg", "flake", "fwetl")
-    )
+    fields = {n: _yearly_mean(v) for n, v in pack_landsurface(landsurface, basin, source).items()}
+    area, height, slope = (fields[name] for name in ("area", "srftopo", "slope_avg"))
+    topo_std, lake, wetland = (fields[name] for name in ("topo_std", "flake", "fwetl"))
     size = 2.0 * np.sqrt(area / np.pi)
     if latitude_step is None:
         latitude_step = _mean_step(basin.lat)
-    length = _reach_length(landsurface, basin, zonal_length, latitude_step, size)
+    length = _reach_length(landsurface, basin, zonal_length, latitude_step, size, source)
     drop = np.maximum(0.1, np.maximum(0.0, height) - np.maximum(0.0, height)[basin.downstream])
     drop = np.where(basin.sink, 0.0, drop)
     river_speed = np.maximum(0.1, 2.0 * (drop / length) ** 0.1)
@@ -147,16 +148,21 @@ def default_lags(
     river = _retard(*river, length, lake, wetland, share=1.0)
     groundwater = 300.0 / (1.01 - np.maximum(0.01, orography(topo_std))) * size / 50_000.0
     reservoirs = river[1].astype(int) if cascade else np.ones(basin.size, int)
-    return Lags(
+    lags = Lags(
         surface[0] * surface[1] / surface[1].astype(int),
         groundwater,
         river[0] * river[1] / reservoirs,
         reservoirs,
     )
+    for name, values in lags._asdict().items():
+        if not np.isfinite(values).all():
+            cell = int(np.argmin(np.isfinite(values)))
+            raise InputError(f"{source}: no {name} follows from the fields {basin.describe(cell)}")
+    return lags
 
 
-def _yearly_mean(field: xr.DataArray) -> xr.DataArray:
-    return field.mean("month") if "month" in field.dims else field
+def _yearly_mean(field: np.ndarray) -> np.ndarray:
+    return field.mean(axis=0) if field.ndim == 2 else field
 
 
 def _mean_step(coordinate: np.ndarray) -> float:
@@ -166,7 +172,7 @@ def _mean_step(coordinate: np.ndarray) -> float:
     return abs(coordinate[-1] - coordinate[0]) / (len(coordinate) - 1)
 
 
-def _reach_length(landsurface, basin, zonal_length, latitude_step, size) -> np.ndarray:
+def _reach_length(landsurface, basin, zonal_length, latitude_step, size, source) -> np.ndarray:
     """Distance to the downstream cell (m); a sink's own size."""
     if zonal_length not in ZONAL_LENGTHS:
         raise InputError(
@@ -176,6 +182,13 @@ def _reach_length(landsurface, basin, zonal_length, latitude_step, size) -> np.n
     meridional = np.pi * EARTH_RADIUS / 180.0 * latitude_step
     if zonal_length == "original":
         zonal = np.asarray(landsurface["area"], float)[:, 1] / meridional
+        empty = ~(zonal[basin.row] > 0)
+        if empty.any():
+            row = basin.row[np.argmax(empty)]
+            raise InputError(
+                f"{source}: the second column has no area in the row at lat {basin.lat[row]:g}; "
+                "the original takes the row's length from it (choose zonal length geometric)"
+            )
     else:
         degree = np.pi * EARTH_RADIUS / 180.0 * np.cos(np.deg2rad(basin.lat))
         zonal = degree * longitude_step

@@ -91,7 +91,7 @@ def direction_masks(basin: Basin) -> np.ndarray:
     if not (masks.any(axis=0) | basin.sink).all():
         cell = int(np.argmin(masks.any(axis=0) | basin.sink))
         raise InputError(
-            f"the cell {basin.place(cell)} drains {rows[cell]} rows and {cols[cell]} columns away; "
+            f"the cell {basin.describe(cell)} drains {rows[cell]} rows and {cols[cell]} columns away; "
             "eight masks need a neighbour (the packed form does not)"
         )
     return basin.unpack(masks.astype(float), fill=0.0)

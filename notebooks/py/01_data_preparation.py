@@ -64,7 +64,7 @@ prepared = open_or_make(study)
 for name, value in prepared.attrs.items():
     print(f"{name}: {value}")
 basin, days = prepared.basin, prepared.days
-print(f"basin: {basin.land.sum():,} cells, {basin.area.sum() / 1e12:.2f}e6 km2")
+print(f"basin: {basin.land.sum():,} cells, {basin.area.sum() / 1e6:,.0f} km2")
 print(f"days: {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}")
 
 # %%
@@ -160,7 +160,7 @@ errors[errors.abs().max(axis=1) > 15].round(1)
 # %% [markdown]
 # We find on the twin that the largest errors, not the typical ones, justify the work: two gauges
 # on the Juruá drain far too much in the first guess, and a model trained on their discharge would
-# have to make the missing water vanish.
+# have to make the surplus water vanish.
 #
 # ```{exercise}
 # :label: undo-corrections
@@ -174,7 +174,7 @@ errors[errors.abs().max(axis=1) > 15].round(1)
 # ## The gauges
 #
 # **A gauge must stand on the right cell.** At 55 km a river is easily placed one cell off. A gauge
-# whose own cell drains a wrong area is moved to the neighbour that fits best, and the table says
+# whose own cell drains a wrong area is moved to a neighbour that fits, and the table says
 # so.
 
 # %%
@@ -182,7 +182,7 @@ places.station_table(prepared)
 
 # %% [markdown]
 # **Table S4.** The gauges. Area: published; in the network: drained by the gauge's cell; error:
-# their difference; mean discharge: over the observed days; snapped: moved to a neighbouring cell.
+# their difference; mean flow: over the observed days; snapped: moved to a neighbouring cell.
 # *Source: Amazon twin* (names, places and published areas real; discharge invented).
 #
 # The stations are those whose catchments exceed 100,000 km² and that have records over 2001–2016.
@@ -275,8 +275,8 @@ places.attribute_table(prepared)
 
 # %% [markdown]
 # **Table S1.** The static attributes: unit, median over the basin's cells, lowest and highest
-# cell. *Source: Amazon twin.* Several say nearly the same (`fveg_avg` and `fveg_max`, `pet_avg`
-# and `temp_avg`). A network does not mind; whoever wants to know later *which* attribute mattered
+# cell. *Source: Amazon twin.* Several say nearly the same (`height` and `temp_avg`, `flake` and
+# `fwetl`). A network does not mind; whoever wants to know later *which* attribute mattered
 # has to.
 
 # %% [markdown]
@@ -333,6 +333,7 @@ holes = basin.pack(weather.tas)
 holes[10, 5:8] = np.nan
 
 
+# %%
 def attempt(check, *arguments):
     """Print the sentence with which a check refuses its arguments."""
     try:
