@@ -75,7 +75,8 @@ class Basin:
                 "a cell that is neither land nor a sink; expected rivers to end in a sink "
                 "(rout_lat, rout_lon naming the cell itself)"
             )
-        basin = cls(lat, lon, row, col, (area * fraction)[active], downstream)
+        land_area = np.where(land, area * fraction, 0.0)[active]
+        basin = cls(lat, lon, row, col, land_area, downstream)
         basin._refuse_cycles(source)
         return basin
 

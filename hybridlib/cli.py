@@ -45,7 +45,7 @@ def twin(
     output: Annotated[
         Path | None, typer.Option(help="Zarr store to write; data/cache/SIZE.zarr by default.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same twin.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same twin.")] = 1,
     force: Annotated[bool, typer.Option(help="Make it again even if it is there.")] = False,
 ) -> None:
     """Make the built-in twin: weather, land, a hidden truth and what is observed of it.
@@ -83,11 +83,13 @@ def prepare(
 
     study = prepare_study(landsurface, forcing, discharge, output, twsa, pet)
     gauges = study.discharge
-    for name, moved, area in zip(
-        gauges.station.values, gauges.snapped.values, gauges.cell_area.values, strict=True
-    ):
-        note = ", moved to a neighbouring cell" if moved else ""
-        console.print(f"gauge {name}: drains {area:,.0f} km2 in the network{note}")
+    for gauge in gauges.station:
+        one = gauges.sel(station=gauge)
+        note = ", moved to a neighbouring cell" if one.snapped else ""
+        console.print(
+            f"gauge {gauge.item()}: drains {float(one.cell_area):,.0f} km2 in the network, "
+            f"{float(one.area):,.0f} km2 as published{note}"
+        )
     console.print(f"{study.path}: {study.basin.size} cells, {len(study.days)} days")
 
 
@@ -102,6 +104,9 @@ def simulate(
     ] = "all",
     restart_in: Annotated[Path | None, typer.Option(help="Stores to start from.")] = None,
     restart_out: Annotated[Path | None, typer.Option(help="Where to keep the stores.")] = None,
+    any_date: Annotated[
+        bool, typer.Option(help="Start from stores of any date, as in cycling a year.")
+    ] = False,
     zonal_length: Annotated[
         str,
         typer.Option(
@@ -122,9 +127,8 @@ def simulate(
     from hybridlib.rnn import VARIABLES
     from hybridlib.simulate import simulate as run
 
-    if dtype not in ("float32", "float64"):
-        raise InputError(f"--dtype is '{dtype}'; expected float32 or float64")
-    names = VARIABLES if variables == "all" else tuple(variables.replace(",", " ").split())
+    names = VARIABLES if variables == "all" else variables.replace(",", " ").split()
+    names = tuple(dict.fromkeys(names))
     with _bar("days") as bar:
         task = bar.add_task("days", total=None)
         run(
@@ -135,6 +139,7 @@ def simulate(
             names,
             restart_in,
             restart_out,
+            any_date,
             lambda done, total: bar.update(task, completed=done, total=total),
             zonal_length=zonal_length,
             cascade=cascade,

@@ -186,7 +186,11 @@ def _read_groups(params_file: Path, known: Sequence[str]) -> dict[str, dict]:
     """Return the groups of a parameter file: ``global`` and one per notebook."""
     if not params_file.is_file():
         raise InputError(f"no parameter file {params_file}")
-    groups = yaml.safe_load(params_file.read_text(encoding="utf-8")) or {}
+    try:
+        groups = yaml.safe_load(params_file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{params_file}: not a YAML file that can be read ({reason})") from None
     if not isinstance(groups, dict):
         raise InputError(f"{params_file}: found {groups!r}, expected groups of parameters")
     for name, values in groups.items():

@@ -35,10 +35,10 @@ def box_weights(
         InputError: a box without a land cell.
     """
     lat, lon = basin.lat[basin.row], basin.lon[basin.col]
-    inside = (np.abs(lat - np.asarray(box_lat)[:, None]) < degrees / 2) & (
-        np.abs(lon - np.asarray(box_lon)[:, None]) < degrees / 2
-    )
-    weights = inside * basin.area
+    # A cell whose centre lies on an edge belongs to the box north or east of it, to one only.
+    north, east = lat - np.asarray(box_lat)[:, None], lon - np.asarray(box_lon)[:, None]
+    half = degrees / 2
+    weights = ((north >= -half) & (north < half) & (east >= -half) & (east < half)) * basin.area
     total = weights.sum(axis=1, keepdims=True)
     if not (total > 0).all():
         box = int(np.argmin(total[:, 0]))

@@ -299,10 +299,10 @@ def known_variables(variables: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InputError: an unknown variable.
     """
-    variables = tuple(variables)
+    variables = tuple(dict.fromkeys(variables))
+    known = " ".join(VARIABLES)
     for name in variables:
         if name not in VARIABLES:
-            known = " ".join(VARIABLES)
             raise InputError(f"variable '{name}' is unknown; expected some of: {known}")
     return variables
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import netCDF4
@@ -59,6 +60,10 @@ OUTPUT = {
 """HydroPy's units and long name of every variable of a run."""
 
 
+CHUNK = 30
+"""Days that lie together in an output file."""
+
+
 def per_second(name: str) -> float:
     """Factor from a run's units (mm d-1, m3 d-1) to a file's (kg m-2 s-1, m3 s-1)."""
     return 1.0 / SECONDS_PER_DAY if OUTPUT[name][0] in (FLUX, _FLOW) else 1.0
@@ -99,6 +104,7 @@ def simulate(
     variables: Iterable[str] = VARIABLES,
     restart_in: Path | None = None,
     restart_out: Path | None = None,
+    any_date: bool = False,
     progress: Callable[[int, int], None] | None = None,
     **options,
 ) -> None:
@@ -115,6 +121,7 @@ def simulate(
         variables: what to write, from :data:`OUTPUT`.
         restart_in: stores to start from, written by ``restart_out``; empty stores by default.
         restart_out: where to keep the stores after the last day.
+        any_date: accept stores that do not belong to the day before the first one.
         progress: called with days done and days in all.
         **options: of :meth:`HydroPyNN.from_landsurface`.
 
@@ -122,13 +129,18 @@ def simulate(
         InputError: any input that cannot be used.
     """
     variables = known_variables(variables)
-    land, weather = schema.read(landsurface), schema.read(forcing)
+    if not variables:
+        raise InputError(f"no variable is asked for; expected some of: {' '.join(VARIABLES)}")
+    outputs = [output] if restart_out is None else [output, restart_out]
+    _check_targets(outputs, [landsurface, forcing], restart_in)
+    land, weather = schema.read_landsurface(landsurface), schema.read(forcing)
     model = HydroPyNN.from_landsurface(land, dtype, source=str(landsurface), **options)
     schema.check_same_grid(land, weather, (str(landsurface), str(forcing)))
     days = schema.check_daily(weather, str(forcing))
     chosen = schema.select(weather, schema.FORCING, ("pr", "tas", "evspsblpot"), str(forcing))
-    chosen = chosen.transpose("time", "lat", "lon")
-    state = model.empty_state() if restart_in is None else read_restart(restart_in, model)
+    state = model.empty_state()
+    if restart_in is not None:
+        state = read_restart(restart_in, model, None if any_date else days[0])
     with _written_whole(output) as part, _OutputFile(part, model, days, variables) as file:
         for start in range(0, len(days), BLOCK):
             stop = min(start + BLOCK, len(days))
@@ -152,12 +164,26 @@ def _weather_block(forcing: xr.Dataset, model: HydroPyNN, source: Path) -> Weath
     return model.weather(*fields, days)
 
 
+def _check_targets(outputs: list[Path], inputs: list[Path], restart_in: Path | None) -> None:
+    """Refuse outputs that cannot be written or would replace what is read or written elsewhere."""
+    taken = {Path(path).resolve() for path in inputs}
+    for k, path in enumerate(map(Path, outputs)):
+        # Stores may be continued in place: they are read before anything is written.
+        if path.resolve() in taken or (
+            k == 0 and restart_in is not None and path.resolve() == Path(restart_in).resolve()
+        ):
+            raise InputError(f"{path}: is an input or another output of this run; name another")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; expected a file to write")
+        if not path.parent.is_dir():
+            raise InputError(f"{path}: the folder {path.parent} does not exist")
+        taken.add(path.resolve())
+
+
 @contextmanager
 def _written_whole(path: Path):
     """Give a name to write under, and the real name only when all went well."""
     path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist")
     part = path.with_name(path.name + ".part")
     try:
         yield part
@@ -181,7 +207,16 @@ class _OutputFile:
             river = name == "riverstor"
             dims = ("time", "res", "lat", "lon") if river else ("time", "lat", "lon")
             kind = model.dtype.as_numpy_dtype
-            field = self.file.createVariable(name, kind, dims, fill_value=np.nan)
+            sizes = [len(self.file.dimensions[dim]) for dim in dims[1:]]
+            field = self.file.createVariable(
+                name,
+                kind,
+                dims,
+                fill_value=np.nan,
+                chunksizes=[CHUNK, *sizes],
+                compression="zlib",
+                complevel=1,
+            )
             field.setncatts({"units": units, "long_name": long_name})
 
     def _coordinates(self, days: pd.DatetimeIndex) -> None:
@@ -249,32 +284,56 @@ def write_restart(path: Path, state: State, model: HydroPyNN, day: pd.Timestamp)
         xr.Dataset(fields, {"lat": basin.lat, "lon": basin.lon}, attrs).to_netcdf(part)
 
 
-def read_restart(path: Path, model: HydroPyNN) -> State:
+def read_restart(path: Path, model: HydroPyNN, first: pd.Timestamp | None = None) -> State:
     """Read stores written by :func:`write_restart`.
 
+    Args:
+        path: the file.
+        model: whose cells and reservoirs they must fit.
+        first: the day they must lead up to; any by default.
+
     Raises:
-        InputError: another grid, another number of reservoirs, a missing store or a NaN.
+        InputError: another grid, another date, another number of reservoirs, a store that is
+            missing, in another unit, NaN, negative or above the soil's capacity.
     """
     basin = model.basin
     stored = schema.read(path)
     schema.check_same_grid(_grid(basin), stored, ("the land surface", str(path)))
+    _check_date(stored.attrs.get("after"), first, path)
+    stores = schema.select(stored, _restart_table(), STORES, str(path))
     fields = {}
     for name, attribute in STORES.items():
-        if name not in stored:
-            raise InputError(f"{path}: store {name} is missing; expected {' '.join(STORES)}")
-        values = basin.pack(stored[name])
-        expected = model.network.in_cascade.shape if name == "riverstor" else (basin.size,)
-        if values.shape != tuple(expected):
+        values = basin.pack(stores[name]).astype(float)
+        reservoirs = model.network.in_cascade.shape[0]
+        if name == "riverstor" and len(values) != reservoirs:
             raise InputError(
-                f"{path}: {name} has shape {values.shape} over the basin; expected {expected}"
+                f"{path}: riverstor has {len(values)} reservoirs; expected {reservoirs}"
             )
-        if not np.isfinite(values).all():
-            cell = int(np.argwhere(~np.isfinite(values))[0][-1])
-            raise InputError(
-                f"{path}: {name} is missing (NaN) {basin.describe(cell)}; expected a store"
-            )
+        most = np.asarray(model.land.wcap, float).max() if name == "rootmoist" else np.inf
+        variable = replace(_restart_table()[name], high=most * 1.001)
+        schema.check_values(values, variable, str(path), lambda index: basin.describe(index[-1]))
         fields[attribute] = tf.constant(values, model.dtype)
     return State(**fields)
+
+
+def _restart_table() -> dict[str, schema.Variable]:
+    river = {"riverstor": ("res", "lat", "lon")}
+    return {
+        name: schema.Variable(name, *OUTPUT[name], 0.0, dims=river.get(name, ("lat", "lon")))
+        for name in STORES
+    }
+
+
+def _check_date(after: str | None, first: pd.Timestamp | None, path: Path) -> None:
+    """Refuse stores of another day than the one before ``first``."""
+    if first is None:
+        return
+    before = first - pd.Timedelta(days=1)
+    if after is None or pd.Timestamp(after) != before:
+        raise InputError(
+            f"{path}: stores are those after {after or 'an unknown day'}; expected {before:%F}, "
+            "the day before the forcing begins (or allow any date)"
+        )
 
 
 def _grid(basin: Basin) -> xr.Dataset:

@@ -7,7 +7,7 @@ gravimetry. Readers of foreign formats and the twin write it; nothing else reads
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,8 +18,8 @@ import xarray as xr
 from hybridlib import pet, schema
 from hybridlib.attributes import ATTRIBUTES, static_attributes
 from hybridlib.basin import Basin
-from hybridlib.hydropy.land import prepare_land
-from hybridlib.observe import BASELINE
+from hybridlib.hydropy.fields import pack_landsurface
+from hybridlib.observe import BASELINE, anomaly, box_weights
 from hybridlib.schema import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,20 +131,39 @@ def write_study(path: Path | str, groups: dict[str, xr.Dataset], attrs: dict[str
     """Write a study; it appears under its name only when it is complete.
 
     Args:
-        path: the Zarr store to write; an existing one is replaced.
+        path: the Zarr store to write; an older study there is replaced, nothing else is.
         groups: datasets by group name.
         attrs: name, source and how it was made.
+
+    Raises:
+        InputError: something that is no study stands at ``path``.
     """
     path = Path(path)
+    refuse_to_replace(path)
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    xr.Dataset(attrs=attrs).to_zarr(part, mode="w", consolidated=False, zarr_format=2)
-    for name, dataset in groups.items():
-        write_group(part, name, dataset)
-    shutil.rmtree(path, ignore_errors=True)
-    part.rename(path)
+    try:
+        xr.Dataset(attrs=attrs).to_zarr(part, mode="w", consolidated=False, zarr_format=2)
+        for name, dataset in groups.items():
+            write_group(part, name, dataset)
+        shutil.rmtree(path, ignore_errors=True)
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     return Study(path)
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Refuse a place where something stands that this library did not write.
+
+    Raises:
+        InputError: a file, or a folder that is neither empty nor a study.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not Study(path).has("forcing") or "source" not in Study(path).attrs:
+        raise InputError(f"{path}: something that is no study stands here; it is left as it is")
 
 
 def write_group(path: Path, name: str, dataset: xr.Dataset) -> None:
@@ -185,18 +204,19 @@ def prepare(
     Raises:
         InputError: any input that cannot be used, before anything is written.
     """
-    land = _read_landsurface(landsurface)
+    refuse_to_replace(Path(output))
+    land = schema.read_landsurface(landsurface)
     basin = Basin.from_landsurface(land, str(landsurface))
-    prepare_land(land, basin, str(landsurface))
+    pack_landsurface(land, basin, str(landsurface))
     weather = _read_forcing(forcing, basin, land, str(landsurface), formula)
     groups = {
         "forcing": weather,
         "landsurface": land,
         "attributes": static_attributes(land, weather),
-        "discharge": _read_discharge(discharge, basin),
+        "discharge": _read_discharge(discharge, basin, weather.indexes["time"]),
     }
     if twsa is not None:
-        groups["twsa"] = _read_twsa(twsa)
+        groups["twsa"] = _read_twsa(twsa, basin)
     attrs = {
         "title": land.attrs.get("title", Path(landsurface).stem),
         "source": "real",
@@ -204,13 +224,6 @@ def prepare(
         "history": f"hybridlib prepare from {Path(landsurface).name}, {Path(forcing).name}",
     }
     return write_study(output, groups, attrs)
-
-
-def _read_landsurface(path: Path) -> xr.Dataset:
-    raw = schema.read(path)
-    schema.check_grid(raw, str(path))
-    land = schema.select(raw, schema.LANDSURFACE, schema.LANDSURFACE, str(path))
-    return land.assign_attrs(raw.attrs).load()
 
 
 def _read_forcing(path: Path, basin: Basin, grid: xr.Dataset, grid_name: str, formula: str):
@@ -226,14 +239,21 @@ def _read_forcing(path: Path, basin: Basin, grid: xr.Dataset, grid_name: str, fo
     }
     names = [name for name in schema.FORCING if name in needed | present]
     weather = schema.select(raw, schema.FORCING, names, str(path)).load()
-    weather = weather.transpose("time", "lat", "lon").assign_coords(
-        time=days, lat=grid.lat, lon=grid.lon
-    )
+    weather = weather.assign_coords(time=days, lat=grid.lat, lon=grid.lon)
     for name in names:
         check_forcing(basin.pack(weather[name]), name, basin, days, str(path))
+        _check_outside(weather[name], str(path))
+    if {"tasmin", "tasmax"} <= set(names) and bool((weather.tasmin > weather.tasmax).any()):
+        raise InputError(f"{path}: tasmin is above tasmax somewhere; expected it never to be")
     if formula != "given":
         weather["evspsblpot"] = pet.potential_evaporation(weather, formula)
-    return weather.map(_fill_outside).astype("float32")
+    # A day at 273.15 K must stay on its side of the threshold: float32 would move it.
+    return xr.Dataset(
+        {
+            name: _fill_outside(field).astype("float64" if name == "tas" else "float32")
+            for name, field in weather.data_vars.items()
+        }
+    )
 
 
 def check_forcing(
@@ -260,40 +280,68 @@ def check_forcing(
     schema.check_values(values[:, basin.land], schema.FORCING[name], source, where)
 
 
+def _check_outside(field: xr.DataArray, source: str) -> None:
+    """Outside the basin a value may be missing, but not wrong."""
+    variable = schema.FORCING[field.name]
+    usual = variable.low if np.isfinite(variable.low) else 0.0
+    lat, lon, days = field.lat.values, field.lon.values, field.indexes["time"]
+
+    def where(index):
+        day, row, col = index
+        return f"at lat {lat[row]:g}, lon {lon[col]:g} (outside the basin) on {days[day]:%Y-%m-%d}"
+
+    schema.check_values(np.where(np.isnan(field), usual, field), variable, source, where)
+
+
 def _fill_outside(field: xr.DataArray) -> xr.DataArray:
     """Fill missing cells outside the basin with the day's mean over the others."""
     return field.fillna(field.mean(("lat", "lon"), dtype=float)).astype(field.dtype)
 
 
-def _read_discharge(path: Path, basin: Basin) -> xr.Dataset:
+def _read_discharge(path: Path, basin: Basin, weather_days: pd.DatetimeIndex) -> xr.Dataset:
     """Read gauges and find the cell of each."""
     raw = schema.read(path)
-    gauges = schema.select(raw, schema.DISCHARGE, schema.DISCHARGE, str(path)).load()
-    for name in ("station_lat", "station_lon"):
-        if name not in raw:
-            raise InputError(f"{path}: {name} is missing; expected degrees for every station")
-        gauges[name] = raw[name]
-    area = raw["area"] if "area" in raw else xr.full_like(gauges.station_lat, np.nan)
-    gauges["area"] = area.assign_attrs(units="km2", long_name="drainage area, published")
+    names = [n for n in schema.DISCHARGE if n != "area" or "area" in raw.variables]
+    gauges = schema.select(raw, schema.DISCHARGE, names, str(path)).load()
+    if "station" not in raw.coords or gauges.sizes["station"] == 0:
+        raise InputError(f"{path}: coordinate station is missing; expected a name for every gauge")
+    if "area" not in gauges:
+        gauges["area"] = xr.full_like(gauges.station_lat, np.nan)
+    gauges["area"].attrs.update(schema.DISCHARGE["area"].attrs)
     days = schema.check_daily(gauges, str(path))
-    _check_discharge(gauges, path)
-    gauges = gauges.assign_coords(station=gauges.station.astype(str), time=days)
-    return place_gauges(gauges.transpose("time", "station"), basin, str(path))
+    gauges = gauges.assign_coords(station=raw.station.astype(str), time=days)
+    _check_gauges(gauges, path)
+    if not days.isin(weather_days).any():
+        raise InputError(
+            f"{path}: discharge runs from {days[0]:%F} to {days[-1]:%F}, the weather from "
+            f"{weather_days[0]:%F} to {weather_days[-1]:%F}; expected some days in common"
+        )
+    return place_gauges(gauges, basin, str(path))
 
 
-def _check_discharge(gauges: xr.Dataset, path: Path) -> None:
-    """Missing days are expected in discharge; negative flow is not."""
-    values = np.nan_to_num(gauges.discharge.transpose("time", "station").values)
-    days = gauges.indexes["time"]
+def _check_gauges(gauges: xr.Dataset, path: Path) -> None:
+    """Missing days and areas are expected; other values must make sense, names be different."""
+    days, names = gauges.indexes["time"], gauges.indexes["station"]
+    if names.has_duplicates:
+        raise InputError(f"{path}: station {names[names.duplicated()][0]} stands twice")
 
     def where(index):
-        return f"at station {gauges.station.values[index[1]]} on {days[index[0]]:%Y-%m-%d}"
+        day = f" on {days[index[0]]:%Y-%m-%d}" if len(index) == 2 else ""
+        return f"at station {names[index[-1]]}{day}"
 
-    schema.check_values(values, schema.DISCHARGE["discharge"], str(path), where)
+    for name, variable in schema.DISCHARGE.items():
+        values = gauges[name].values.astype(float)
+        if name in ("discharge", "area"):
+            values = np.where(np.isnan(values), 1.0, values)
+        least = np.nextafter(0.0, 1.0) if name == "area" else variable.low
+        schema.check_values(values, replace(variable, low=least), str(path), where)
 
 
 def place_gauges(gauges: xr.Dataset, basin: Basin, source: str) -> xr.Dataset:
-    """Give every gauge a cell: its own, or a neighbour whose drainage area fits.
+    """Give every gauge a cell: its own, or a neighbour if only there the drainage area fits.
+
+    An area fits within :data:`LARGEST_AREA_ERROR`. Where no neighbour's does either, or the
+    published area is unknown, the gauge stays.
 
     Args:
         gauges: station_lat, station_lon (degrees) and area (km2, NaN where unknown), (station,).
@@ -317,7 +365,7 @@ def place_gauges(gauges: xr.Dataset, basin: Basin, source: str) -> xr.Dataset:
         own = basin.cell_at(float(lat), float(lon), f"{source}: gauge {name}")
         near = (abs(basin.row - basin.row[own]) <= 1) & (abs(basin.col - basin.col[own]) <= 1)
         error = np.where(near & basin.land, np.abs(basin.upstream_area / area - 1.0), np.inf)
-        moves = np.isfinite(area) and error[own] > LARGEST_AREA_ERROR and error.min() < error[own]
+        moves = error[own] > LARGEST_AREA_ERROR >= error.min()
         cells.append(int(error.argmin()) if moves else own)
         snapped.append(moves)
     place = {
@@ -334,20 +382,24 @@ def place_gauges(gauges: xr.Dataset, basin: Basin, source: str) -> xr.Dataset:
     )
 
 
-def _read_twsa(path: Path) -> xr.Dataset:
-    """Read monthly storage anomalies on boxes."""
+def _read_twsa(path: Path, basin: Basin) -> xr.Dataset:
+    """Read monthly storage anomalies on boxes and refer them to the baseline's observed months."""
     raw = schema.read(path)
+    raw = raw.rename(time="month") if "time" in raw.dims else raw
     boxes = schema.select(raw, schema.TWSA, schema.TWSA, str(path)).load()
-    if "time" in boxes.dims:
-        boxes = boxes.rename(time="month")
-    for name in ("box_lat", "box_lon"):
-        if name not in raw:
-            raise InputError(f"{path}: {name} is missing; expected the centre of every box")
-        boxes[name] = raw[name]
-    if not isinstance(boxes.indexes.get("month"), pd.DatetimeIndex):
+    if not isinstance(raw.indexes.get("month"), pd.DatetimeIndex):
         raise InputError(f"{path}: month (or time) holds no dates; expected one date a month")
-    months = boxes.indexes["month"].to_period("M").to_timestamp()
+    months = raw.indexes["month"].to_period("M").to_timestamp()
     if months.has_duplicates:
         raise InputError(f"{path}: {months[months.duplicated()][0]:%Y-%m} stands twice in month")
-    attrs = {"baseline_first": BASELINE[0], "baseline_last": BASELINE[1], **raw.attrs}
-    return boxes.transpose("month", "box").assign_coords(month=months).assign_attrs(attrs)
+    box_weights(basin, boxes.box_lat.values, boxes.box_lon.values)
+    baseline = tuple(
+        str(raw.attrs.get(f"baseline_{end}", default))
+        for end, default in zip(("first", "last"), BASELINE, strict=True)
+    )
+    values = boxes.twsa.values
+    boxes["twsa"] = boxes.twsa.copy(data=anomaly(values, months, np.isfinite(values), baseline))
+    if "box" not in raw.coords:
+        boxes = boxes.assign_coords(box=[f"box_{k + 1:02d}" for k in range(boxes.sizes["box"])])
+    attrs = {"baseline_first": baseline[0], "baseline_last": baseline[1]}
+    return boxes.assign_coords(month=months).assign_attrs(attrs)

@@ -7,7 +7,7 @@ import pytest
 from hybridlib.backend import tf
 from hybridlib.hydropy.land import Weather
 from hybridlib.hydropy.parameters import Parameters
-from hybridlib.hydropy.processes import transpiration
+from hybridlib.hydropy.processes import STEEPEST, power, transpiration
 from hybridlib.hydropy.step import State, day_step
 from hybridlib.rnn import HydroPyNN
 
@@ -107,7 +107,7 @@ def _check(point, names, step=1e-6):
 
 
 STORES = tuple(State._fields)
-ALL = (*STORES, *Parameters._fields, "pet", "rainf", "melt")
+ALL = (*STORES, *Parameters._fields, "pet", "rainf", "snowf", "melt")
 
 CAPACITY = {
     "wcap": LAND["wcap"],
@@ -129,7 +129,7 @@ def test_are_gradients_right_on_a_frost_day():
 
 def test_are_gradients_right_on_a_dry_day():
     nothing = np.zeros(CELLS)
-    names = [name for name in ALL if name not in ("rainf", "melt", "swe", "wliq")]
+    names = [name for name in ALL if name not in ("rainf", "snowf", "melt", "swe", "wliq")]
     _check(_point(rainf=nothing, snowf=nothing, swe=nothing, wliq=nothing), names)
 
 
@@ -173,11 +173,14 @@ def test_are_gradients_finite_on_every_threshold(changes):
         assert np.isfinite(_gradient(point, name)).all(), name
 
 
-def test_is_the_slope_at_full_capacity_the_documented_one():
-    full = _gradient(_point(rootmoist=LAND["wcap"]), "rootmoist")
-    near = _gradient(_point(rootmoist=LAND["wcap"] - 1e-5), "rootmoist")
-    assert np.isfinite(full).all() and (np.abs(full) < 1e6).all()
-    assert np.isfinite(near).all()
+def test_is_the_slope_of_a_power_cut_off_where_documented():
+    for base, slope_at in ((0.0, STEEPEST), (1e-12, STEEPEST), (0.3, 0.3)):
+        value = tf.constant([base], tf.float64)
+        with tf.GradientTape() as tape:
+            tape.watch(value)
+            result = power(value, tf.constant(0.5, tf.float64))
+        assert result.numpy()[0] == pytest.approx(base**0.5, abs=0.0)
+        assert tape.gradient(result, value).numpy()[0] == pytest.approx(0.5 * slope_at**-0.5)
 
 
 def test_is_the_slow_drainage_threshold_without_a_gradient():

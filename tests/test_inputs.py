@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from typer.testing import CliRunner
 
-from hybridlib.cli import app
+from hybridlib.cli import main
 from hybridlib.metrics import nse
+from hybridlib.observe import total_water_anomaly
 from hybridlib.schema import InputError
 from hybridlib.simulate import OUTPUT, simulate, study_model, study_weather
 from hybridlib.study import open_study, prepare
@@ -159,7 +159,43 @@ BAD = {
     "eleven months": (
         "landsurface",
         lambda d: d.isel(month=slice(11)),
-        "fveg has 11 months; expected 12",
+        "fveg has 11 months .*; expected 12",
+    ),
+    "months rolled": (
+        "landsurface",
+        lambda d: d.roll(month=3, roll_coords=True),
+        "months .10, 11, 12, 1.*; expected 12, January",
+    ),
+    "percent": ("landsurface", _set("fveg", 70.0, 4, 1, 1), "fveg is 70 / at lat -2.75, .* 1.01"),
+    "land in percent": ("landsurface", _set("lsm", 100.0, 1, 1), "lsm is 100 / at lat -2.75"),
+    "infinite": ("landsurface", _set("wcap", np.inf, 1, 1), "wcap is inf kg m-2 at lat -2.75"),
+    "area in km2": ("landsurface", _units("area", "km2"), "area has units 'km2'; expected 'm2'"),
+    "no lsm": ("landsurface", lambda d: d.drop_vars("lsm"), "variable lsm is missing"),
+    "extra dimension": (
+        "landsurface",
+        lambda d: d.assign(wcap=d.wcap.expand_dims(time=1)),
+        "wcap has dimensions time, lat, lon; expected lat, lon",
+    ),
+    "no columns": (
+        "forcing",
+        lambda d: d.assign(PET=d.PET.isel(lon=0, drop=True)),
+        "PET has dimensions time, lat; expected time, lat, lon",
+    ),
+    "two names": ("forcing", lambda d: d.assign(pr=d.Precip), "pr and Precip both stand for pr"),
+    "other coordinate names": (
+        "forcing",
+        lambda d: d.rename(lat="latitude", lon="longitude"),
+        "coordinate lat is missing",
+    ),
+    "counts from 0 to 360": (
+        "forcing",
+        lambda d: d.assign_coords(lon=d.lon + 360),
+        "one file counts from 0 to 360",
+    ),
+    "irregular rows": (
+        "landsurface",
+        lambda d: d.assign_coords(lat=[-2.25, -2.75, -9.0]),
+        "lat goes in steps of 0.5 to 6.25 degrees; expected a regular grid",
     ),
     "rows unsorted": (
         "landsurface",
@@ -201,6 +237,17 @@ def test_is_a_bad_file_refused_by_prepare(files, tmp_path, case):
         (_units("discharge", "mm/d"), "discharge has units 'mm/d'; expected 'm3 s-1'"),
         (lambda d: d.drop_vars("station_lon"), "station_lon is missing"),
         (lambda d: d.drop_isel(time=3), "days are missing between 2003-01-03 and 2003-01-05"),
+        (_units("area", "m2"), "area has units 'm2'; expected 'km2'"),
+        (_set("area", -999.0, 0), "area is -999 km2 at station Mouth"),
+        (_set("station_lat", np.nan, 0), "station_lat is missing .NaN. at station Mouth"),
+        (_set("discharge", np.inf, 5, 0), "discharge is inf m3 s-1 at station Mouth"),
+        (lambda d: d.isel(station=[0, 0]), "station Mouth stands twice"),
+        (lambda d: d.isel(station=[]), "coordinate station is missing"),
+        (lambda d: d.rename(station="id"), "discharge has dimensions time, id; expected time, st"),
+        (
+            lambda d: d.assign_coords(time=pd.date_range("1950-01-01", periods=400)),
+            "discharge runs from 1950-01-01 .* the weather from 2003-01-01",
+        ),
     ],
 )
 def test_are_bad_gauges_refused(files, tmp_path, change, sentence):
@@ -217,6 +264,13 @@ def test_does_a_gauge_move_to_the_neighbour_whose_area_fits(files, tmp_path):
     gauge = study.discharge.isel(station=0)
     assert bool(gauge.snapped) and float(gauge.cell_lat) == -3.25
     assert float(gauge.cell_area) == pytest.approx(3.0e4)
+
+
+def test_does_a_gauge_stay_where_no_area_fits(files, tmp_path):
+    paths, spoil = files
+    spoil("discharge", _set("area", 3.0e5, 0))
+    study = prepare(*paths.values(), tmp_path / "study.zarr")
+    assert not bool(study.discharge.snapped[0]) and float(study.discharge.cell_lat[0]) == -3.25
 
 
 def test_is_a_prepared_study_what_went_in(files, tmp_path):
@@ -289,10 +343,13 @@ def test_does_a_restart_file_give_the_numbers_of_one_long_run(files, tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d.drop_vars("swe"), "store swe is missing"),
+        (lambda d: d.drop_vars("swe"), "variable swe is missing"),
         (_set("rootmoist", np.nan, 1, 1), "rootmoist is missing .NaN. at lat -2.75, lon -59.75"),
         (lambda d: d.isel(lat=slice(2)), "lat has 2 values"),
-        (lambda d: d.isel(res=slice(2)), "riverstor has shape"),
+        (lambda d: d.isel(res=slice(2)), "riverstor has 2 reservoirs; expected 5"),
+        (_set("swe", -5.0, 0, 0), "swe is -5 kg m-2 at lat -2.25, lon -60.25"),
+        (_set("rootmoist", 1e6, 0, 0), "rootmoist is 1e.06 kg m-2"),
+        (_units("swe", "m"), "swe has units 'm'; expected 'kg m-2'"),
     ],
 )
 def test_is_a_bad_restart_refused(files, tmp_path, change, sentence):
@@ -303,16 +360,180 @@ def test_is_a_bad_restart_refused(files, tmp_path, change, sentence):
     spoiled = change(xr.open_dataset(restart).load())
     spoiled.to_netcdf(tmp_path / "bad.nc")
     with pytest.raises(InputError, match=sentence):
-        simulate(*arguments, restart_in=tmp_path / "bad.nc")
+        simulate(*arguments, restart_in=tmp_path / "bad.nc", any_date=True)
 
 
-def test_does_the_command_line_say_it_in_one_sentence(files, tmp_path):
+def test_is_a_restart_of_another_date_refused_unless_wanted(files, tmp_path):
+    paths, _ = files
+    restart, output = tmp_path / "restart.nc", tmp_path / "o.nc"
+    arguments = (paths["landsurface"], paths["forcing"], output)
+    simulate(*arguments, variables=("dis",), restart_out=restart)
+    with pytest.raises(InputError, match="those after 2004-02-04; expected 2002-12-31"):
+        simulate(*arguments, restart_in=restart)
+    simulate(*arguments, variables=("dis",), restart_in=restart, any_date=True)
+    assert output.exists()
+
+
+@pytest.mark.parametrize("target", ["landsurface", "forcing"])
+def test_are_inputs_never_replaced(files, tmp_path, target):
+    paths, _ = files
+    before = paths[target].read_bytes()
+    inputs = paths["landsurface"], paths["forcing"]
+    with pytest.raises(InputError, match="is an input or another output of this run"):
+        simulate(*inputs, paths[target])
+    with pytest.raises(InputError, match="is an input or another output of this run"):
+        simulate(*inputs, tmp_path / "o.nc", restart_out=paths[target])
+    assert paths[target].read_bytes() == before and not (tmp_path / "o.nc").exists()
+
+
+def test_are_impossible_targets_refused_before_the_run(files, tmp_path):
+    paths, _ = files
+    inputs = paths["landsurface"], paths["forcing"]
+    with pytest.raises(InputError, match="is a folder; expected a file"):
+        simulate(*inputs, tmp_path)
+    with pytest.raises(InputError, match="the folder .*nowhere does not exist"):
+        simulate(*inputs, tmp_path / "o.nc", restart_out=tmp_path / "nowhere" / "r.nc")
+    assert not (tmp_path / "o.nc").exists()
+
+
+def test_does_the_order_of_dimensions_not_matter(files, tmp_path):
+    paths, spoil = files
+    names = ("landsurface", "forcing")
+    simulate(*(paths[n] for n in names), tmp_path / "a.nc", variables=("dis",))
+    spoil("landsurface", lambda d: d.transpose("lon", "month", "lat"))
+    spoil("forcing", lambda d: d.transpose("lon", "lat", "time"))
+    simulate(*(paths[n] for n in names), tmp_path / "b.nc", variables=("dis",))
+    a, b = (xr.open_dataset(tmp_path / f"{n}.nc").load() for n in "ab")
+    xr.testing.assert_identical(a, b)
+
+
+def test_do_missing_values_over_the_sea_stay_there(files, tmp_path):
+    paths, spoil = files
+
+    def drown(dataset):
+        dataset["lsm"][2, 3] = 0
+        for name in set(dataset.data_vars) - {"lsm", "rout_lat", "rout_lon"}:
+            dataset[name][..., 2, 3] = np.nan
+        return dataset
+
+    spoil("landsurface", drown)
+    spoil("forcing", lambda d: d.where((d.lat > -3.25) | (d.lon < -58.75)).map(_keep(d)))
+    simulate(paths["landsurface"], paths["forcing"], tmp_path / "o.nc")
+    written = xr.open_dataset(tmp_path / "o.nc")
+    assert written.dis.notnull().all()
+    assert int(written.evap.isnull().isel(time=0).sum()) == 1
+    assert float(written.freshwater[-1].max()) > 0
+
+
+def _keep(dataset):
+    return lambda field: field.assign_attrs(dataset[field.name].attrs)
+
+
+def test_does_a_glacier_take_land_through_both_doors(files, tmp_path):
+    paths, spoil = files
+    spoil("landsurface", lambda d: d.assign(glacier=(0.5 * d.lsm).assign_attrs(units="/")))
+    study = prepare(*paths.values(), tmp_path / "study.zarr")
+    np.testing.assert_allclose(study.basin.area, 0.5 * 2.5e9)
+
+
+def test_does_a_day_at_the_freezing_point_stay_there_in_a_study(files, tmp_path):
+    paths, spoil = files
+    spoil("forcing", lambda d: d.assign(TSurf=d.TSurf * 0 + 273.15).map(_keep(d)))
+    study = prepare(*paths.values(), tmp_path / "study.zarr")
+    model = study_model(study)
+    assert not (study_weather(study, model).melt.numpy() < 0).any()
+
+
+def test_is_nothing_but_a_study_replaced(files, tmp_path):
+    paths, _ = files
+    folder = tmp_path / "precious"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    for place in (folder, folder / "thesis.txt"):
+        with pytest.raises(InputError, match="something that is no study stands here"):
+            prepare(*paths.values(), place)
+    assert (folder / "thesis.txt").read_text() == "years of work"
+    study = prepare(*paths.values(), tmp_path / "study.zarr")
+    assert prepare(*paths.values(), study.path).basin.size == 12
+
+
+def _storage(months=("2003-01", "2003-12"), **attrs):
+    time = pd.date_range(*(f"{m}-01" for m in months), freq="MS")
+    values = 100.0 + np.arange(len(time), dtype=float)[:, None] * np.ones((1, 2))
+    return xr.Dataset(
+        {
+            "twsa": (("time", "box"), values, {"units": "mm"}),
+            "box_lat": ("box", [-2.5, -3.0], {"units": "degrees_north"}),
+            "box_lon": ("box", [-59.5, -59.5], {"units": "degrees_east"}),
+        },
+        {"time": time},
+        attrs,
+    )
+
+
+def test_are_storage_anomalies_referred_to_their_baseline(files, tmp_path):
+    paths, _ = files
+    _storage(baseline_first="2003-01", baseline_last="2003-12").to_netcdf(tmp_path / "S.nc")
+    study = prepare(*paths.values(), tmp_path / "study.zarr", tmp_path / "S.nc")
+    np.testing.assert_allclose(study.twsa.twsa.mean("month"), 0.0, atol=1e-12)
+    _storage().to_netcdf(tmp_path / "T.nc")
+    with pytest.raises(InputError, match="no month between 2004-01 and 2009-12 is observed"):
+        prepare(*paths.values(), tmp_path / "study.zarr", tmp_path / "T.nc")
+
+
+def test_does_a_run_have_the_anomaly_an_instrument_would_see(files, tmp_path):
+    paths, _ = files
+    _storage(baseline_first="2003-01", baseline_last="2003-12").to_netcdf(tmp_path / "S.nc")
+    study = prepare(*paths.values(), tmp_path / "study.zarr", tmp_path / "S.nc")
+    tws = np.asarray(study.days.month, float)[:, None] * np.ones((1, study.basin.size))
+    found = total_water_anomaly(tws, study.days, study.basin, study.twsa)
+    np.testing.assert_allclose(found[:, 0], np.arange(1.0, 13.0) - 6.5)
+
+
+def _command_line(monkeypatch, capsys, *arguments):
+    """Run the command and return its exit code and what it told on the error stream."""
+    monkeypatch.setattr("sys.argv", ["hybridlib", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code, " ".join(capsys.readouterr().err.split())
+
+
+def test_does_the_command_line_say_it_in_one_sentence(files, tmp_path, monkeypatch, capsys):
     paths, spoil = files
     spoil("forcing", _units("Precip", "mm/day"))
-    arguments = [f"--{n}={paths[n]}" for n in ("landsurface", "forcing")]
-    result = CliRunner().invoke(app, ["simulate", *arguments, f"--output={tmp_path / 'o.nc'}"])
-    assert isinstance(result.exception, InputError)
-    assert "Precip has units 'mm/day'" in str(result.exception)
+    inputs = [f"--{n}={paths[n]}" for n in ("landsurface", "forcing")]
+    code, told = _command_line(
+        monkeypatch, capsys, "simulate", *inputs, f"--output={tmp_path / 'o.nc'}"
+    )
+    assert code == 2 and "Traceback" not in told
+    assert "forcing.nc: Precip has units 'mm/day'; expected 'kg m-2 s-1'" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--dtype", "float16"], "dtype is 'float16'; expected float32 or float64"),
+        (["--variables", "dis,snow"], "variable 'snow' is unknown"),
+        (["--variables", ""], "no variable is asked for"),
+        (["--zonal-length", "long"], "zonal length 'long' is unknown"),
+    ],
+)
+def test_are_wrong_options_refused(files, tmp_path, monkeypatch, capsys, arguments, sentence):
+    paths, _ = files
+    inputs = [f"--{n}={paths[n]}" for n in ("landsurface", "forcing")]
+    output = f"--output={tmp_path / 'o.nc'}"
+    code, told = _command_line(monkeypatch, capsys, "simulate", *inputs, output, *arguments)
+    assert code == 2 and sentence in told
+
+
+def test_does_a_run_through_the_command_line_end_well(files, tmp_path, monkeypatch, capsys):
+    paths, _ = files
+    inputs = [f"--{n}={paths[n]}" for n in ("landsurface", "forcing")]
+    output = tmp_path / "o.nc"
+    arguments = ("simulate", *inputs, f"--output={output}", "--variables=dis,tws,dis")
+    code, told = _command_line(monkeypatch, capsys, *arguments)
+    assert code == 0 and "o.nc: 2 variables" in told
+    assert set(xr.open_dataset(output).data_vars) == {"dis", "tws"}
 
 
 def test_does_the_real_moselle_come_through_the_same_door(tmp_path):

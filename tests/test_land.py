@@ -17,6 +17,8 @@ from hybridlib.hydropy.land import (
     prepare_weather,
     snowfall_share,
 )
+from hybridlib.rnn import HydroPyNN
+from hybridlib.schema import InputError
 
 
 @pytest.mark.parametrize(
@@ -97,3 +99,22 @@ def test_does_a_sea_cell_carry_harmless_values():
     basin = Basin.from_landsurface(land)
     for field in prepare_land(land, basin):
         assert np.isfinite(field).all()
+
+
+def test_does_a_run_stay_finite_where_the_sea_has_no_values():
+    land = cases.landsurface()
+    land["lsm"][2, 3] = 0
+    for name in set(land.data_vars) - {"lsm", "rout_lat", "rout_lon"}:
+        land[name][..., 2, 3] = np.nan
+    model = HydroPyNN.from_landsurface(land, "float64")
+    _, series = model.run(cases.pack_weather(model, cases.forcing(land, 30)))
+    assert np.isfinite(series["dis"]).all()
+
+
+def test_is_a_row_without_area_in_its_second_column_refused():
+    land = cases.landsurface()
+    land["area"][0, 1] = np.nan
+    land["lsm"][0, :2] = 0
+    with pytest.raises(InputError, match="second column has no area in the row at lat -2.25"):
+        HydroPyNN.from_landsurface(land, "float64")
+    HydroPyNN.from_landsurface(land, "float64", zonal_length="geometric")

@@ -1,6 +1,8 @@
 """Is the twin what it claims to be: reproducible, closed, noisy and with gaps?"""
 
 import hashlib
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -46,6 +48,23 @@ def test_is_a_twin_that_is_there_left_alone(made):
 def test_is_another_twin_in_its_place_refused(made):
     with pytest.raises(InputError, match="something else stands here .seed is 3, expected 5"):
         make_twin("smoke", 5, made.path)
+
+
+def test_is_a_twin_by_older_code_made_anew(made, tmp_path):
+    path = tmp_path / "old.zarr"
+    shutil.copytree(made.path, path)
+    attrs = json.loads((path / ".zattrs").read_text())
+    (path / ".zattrs").write_text(json.dumps(attrs | {"code": "older"}))
+    study, anew = make_twin("smoke", 3, path)
+    assert anew and _digest(study.path) == _digest(made.path)
+
+
+def test_is_a_folder_that_is_no_study_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for force in (False, True):
+        with pytest.raises(InputError, match="something that is no study stands here"):
+            make_twin("smoke", 3, tmp_path, force)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_is_an_unknown_size_refused(tmp_path):

@@ -72,7 +72,7 @@ def test_does_all_water_reach_the_one_mouth(name, request):
     place = request.getfixturevalue(name)
     basin = geography.network(place)
     assert basin.size == place.mask.sum()
-    assert basin.place(int(np.flatnonzero(basin.sink).item())) == "at lat 0.25, lon -50.25"
+    assert basin.describe(int(np.flatnonzero(basin.sink).item())) == "at lat 0.25, lon -50.25"
     assert basin.upstream_area[basin.sink].item() == pytest.approx(place.area[place.mask].sum())
     assert 75 <= basin.network.rank.max() + 1 <= 95
 

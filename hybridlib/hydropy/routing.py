@@ -62,7 +62,6 @@ def transfer(outflow, network: Network):
     Returns:
         What arrives in each cell, (…, cell).
     """
-
     return _move(outflow, network.upstream, network.downstream)
 
 
@@ -91,7 +90,8 @@ def direction_masks(basin: Basin) -> np.ndarray:
     if not (masks.any(axis=0) | basin.sink).all():
         cell = int(np.argmin(masks.any(axis=0) | basin.sink))
         raise InputError(
-            f"the cell {basin.describe(cell)} drains {rows[cell]} rows and {cols[cell]} columns away; "
+            f"the cell {basin.describe(cell)} drains {rows[cell]} rows and {cols[cell]} columns "
+            "away; "
             "eight masks need a neighbour (the packed form does not)"
         )
     return basin.unpack(masks.astype(float), fill=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,13 +10,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib import __version__, pet
+from hybridlib import pet
 from hybridlib.attributes import static_attributes
 from hybridlib.hydropy.parameters import TABLE_1
 from hybridlib.observe import BASELINE, discharge_at
 from hybridlib.rnn import HydroPyNN
 from hybridlib.schema import SECONDS_PER_DAY, InputError
-from hybridlib.study import ROOT, Study, open_study, write_study
+from hybridlib.study import ROOT, Study, open_study, refuse_to_replace, write_study
 from hybridlib.twin import geography, landsurface, truth, weather
 
 SIZES = {
@@ -31,13 +32,13 @@ def cached(size: str) -> Path:
 
 
 def open_or_make(path: Path | str) -> Study:
-    """Open a prepared study; a twin that is missing from its default place is made first.
+    """Open a prepared study; a twin that is missing or outdated in its default place is made.
 
     Raises:
-        InputError: there is no study at ``path``, and it is no twin's default place.
+        InputError: there is no study at ``path``, or another one in a twin's default place.
     """
     for size in SIZES:
-        if (ROOT / path).resolve() == cached(size) and not cached(size).exists():
+        if (ROOT / path).resolve() == cached(size):
             return make_twin(size, 1, cached(size))[0]
     return open_study(path)
 
@@ -71,25 +72,42 @@ def make_twin(
         "source": "twin",
         "size": size,
         "seed": str(seed),
-        "version": __version__,
+        "code": _fingerprint(),
     }
     output = Path(output)
-    if output.exists() and not force:
-        return _already_made(output, attrs), False
+    if output.exists() and not force and _already_made(output, attrs):
+        return Study(output), False
+    refuse_to_replace(output)
     return write_study(output, _twin_groups(size, seed, report), attrs), True
 
 
-def _already_made(output: Path, attrs: dict[str, str]) -> Study:
-    study = Study(output)
-    found = study.attrs if (output / ".zgroup").exists() else {}
-    differing = [name for name in attrs if found.get(name) != attrs[name]]
-    if differing:
-        name = differing[0]
-        raise InputError(
-            f"{output}: something else stands here ({name} is {found.get(name, 'not given')}, "
-            f"expected {attrs[name]}); choose another output or force its replacement"
-        )
-    return study
+def _already_made(output: Path, attrs: dict[str, str]) -> bool:
+    """Whether this very twin stands there; one of the same name by older code is made anew.
+
+    Raises:
+        InputError: another study stands there.
+    """
+    refuse_to_replace(output)
+    found = Study(output).attrs if any(output.iterdir()) else attrs | {"code": ""}
+    for name in ("source", "size", "seed"):
+        if found.get(name) != attrs[name]:
+            raise InputError(
+                f"{output}: something else stands here ({name} is {found.get(name, 'not given')}, "
+                f"expected {attrs[name]}); choose another output or force its replacement"
+            )
+    return found.get("code") == attrs["code"]
+
+
+def _fingerprint() -> str:
+    """Digest of the code and tables that decide what a twin is."""
+    package = Path(__file__).parents[1]
+    files = [package / f"{name}.py" for name in ("attributes", "basin", "observe", "pet", "rnn")]
+    files += [*package.glob("twin/*.py"), *package.glob("hydropy/*.py")]
+    files += geography.FOLDER.glob("*.csv")
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _twin_groups(size: str, seed: int, report) -> dict[str, xr.Dataset]:

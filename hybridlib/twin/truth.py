@@ -16,7 +16,7 @@ from hybridlib.basin import Basin
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.observe import anomaly, box_weights, monthly_means
 from hybridlib.rnn import HydroPyNN
-from hybridlib.schema import SECONDS_PER_DAY
+from hybridlib.schema import SECONDS_PER_DAY, TWSA
 
 GRACE_GAPS = (
     "2002-06 2002-07 2003-06 2011-01 2011-06 2012-05 2012-10 2013-03 2013-08 2013-09 2014-02 "
@@ -177,7 +177,10 @@ def observe_storage(
             name: (("month", "box"), values.astype("float32"), {"units": "mm", "long_name": text})
             for name, (values, text) in fields.items()
         }
-        | {"box_lat": ("box", boxes.lat.values), "box_lon": ("box", boxes.lon.values)},
+        | {
+            "box_lat": ("box", boxes.lat.values, TWSA["box_lat"].attrs),
+            "box_lon": ("box", boxes.lon.values, TWSA["box_lon"].attrs),
+        },
         {"month": months, "box": boxes.index.to_numpy(str)},
         {"baseline_first": baseline[0], "baseline_last": baseline[1]},
     )
