@@ -168,15 +168,14 @@ def amazon_outline() -> shapely.Polygon:
 def mask_outline(mask: xr.DataArray) -> shapely.Geometry:
     """Return the outline of the true cells of a mask (lat, lon), along the cells' edges.
 
-    The cells of a regular grid share edges exactly; spacing is read off the first two
-    coordinates.
+    Spacing is read off the first two coordinates; edges that differ by rounding are joined.
     """
     mask = mask.transpose("lat", "lon")
     lat, lon = mask["lat"].values, mask["lon"].values
     dy, dx = abs(lat[1] - lat[0]) / 2, abs(lon[1] - lon[0]) / 2
     rows, columns = np.nonzero(mask.values)
     y, x = lat[rows], lon[columns]
-    return shapely.union_all(shapely.box(x - dx, y - dy, x + dx, y + dy))
+    return shapely.union_all(shapely.box(x - dx, y - dy, x + dx, y + dy), grid_size=1e-3)
 
 
 def label_of(field: xr.DataArray) -> str:

@@ -231,12 +231,7 @@ def twin_facts(study: Study) -> dict[str, float]:
         "month of high water at Óbidos": int(monthly.idxmax()),
         "month of low water at Óbidos": int(monthly.idxmin()),
         "seasonal storage range, central box (mm)": float(amplitude[central.values][0]),
-        "basin rain (mm yr-1)": float(rain.loc["basin", "rain_mm"]),
-        **{
-            f"{quarter} quarter, {region} (mm)": float(rain.loc[region, f"{quarter}_quarter_mm"])
-            for region in ("north of the equator", "south of 10 S", "north-west")
-            for quarter in ("wettest", "driest")
-        },
+        **{_rain(row): float(rain.loc[row.region, RAIN[row.season]]) for row in _known_rain()},
     }
 
 
@@ -328,16 +323,21 @@ def claims(differences, closure, gradient, moselle, areas, facts, speed) -> pd.D
 
 RELATIONS = {"at most": operator.le, "at least": operator.ge, "exactly": operator.eq}
 TWIN_SIZE = {"days": 5844, "cells": 1951, "gauges": 24, "boxes": 56}
-EXPECTED_RAIN = {
-    "basin rain (mm yr-1)": (2156.0, 0.03),
-    "wettest quarter, north of the equator (mm)": (959.0, 0.15),
-    "driest quarter, north of the equator (mm)": (331.0, 0.15),
-    "wettest quarter, south of 10 S (mm)": (760.0, 0.15),
-    "driest quarter, south of 10 S (mm)": (91.0, 0.15),
-    "wettest quarter, north-west (mm)": (927.0, 0.15),
-    "driest quarter, north-west (mm)": (527.0, 0.15),
+RAIN = {
+    "year": "rain_mm",
+    "wettest quarter": "wettest_quarter_mm",
+    "driest quarter": "driest_quarter_mm",
 }
-"""Rain of the Amazon, and how far the twin may be off."""
+"""Column of :func:`~hybridlib.twin.weather.climate_summary` for each season."""
+
+
+def _known_rain() -> list:
+    """Rain of the Amazon's regions: rows of region, season and expected_mm."""
+    return list(pd.read_csv(geography.FOLDER / "expected_climate.csv").itertuples())
+
+
+def _rain(row) -> str:
+    return f"rain, {row.region}, {row.season} (mm)"
 
 
 def _twin_claims(facts: dict[str, float]) -> list[tuple[str, float, float, str]]:
@@ -357,6 +357,8 @@ def _twin_claims(facts: dict[str, float]) -> list[tuple[str, float, float, str]]
             "at least",
         ),
     ]
-    for name, (expected, bound) in EXPECTED_RAIN.items():
-        rows.append((f"error of {name}", bound, abs(facts[name] / expected - 1.0), "at most"))
+    for row in _known_rain():
+        error = abs(facts[_rain(row)] / row.expected_mm - 1.0)
+        bound = 0.03 if row.season == "year" else 0.15
+        rows.append((f"error of {_rain(row).removesuffix(' (mm)')}", bound, error, "at most"))
     return rows

@@ -167,14 +167,19 @@ def _relief(height, place):
     }
 
 
-def _open_water(upstream_area, place):
-    """Lakes and wetlands: wide along rivers draining more than FLOODPLAIN_AREA [km2]."""
+def _open_water(upstream_area, lakes, wetlands):
+    """Lakes and wetlands: wide along rivers draining more than FLOODPLAIN_AREA [km2].
+
+    Args:
+        upstream_area: drained area [km2].
+        lakes: place within the range of lake fractions, 0-1.
+        wetlands: likewise for wetlands.
+    """
     size = np.log(np.maximum(upstream_area, FLOODPLAIN_AREA) / FLOODPLAIN_AREA) / np.log(60)
-    wide = 0.5 * np.clip(size, 0, 1) + 0.5 * place
-    river = upstream_area > FLOODPLAIN_AREA
+    size, river = np.clip(size, 0, 1), upstream_area > FLOODPLAIN_AREA
     return {
-        "flake": np.where(river, 0.01 + 0.04 * wide, 0.004 * place),
-        "fwetl": np.where(river, 0.05 + 0.25 * wide, 0.02 * place),
+        "flake": np.where(river, 0.01 + 0.02 * (size + lakes), 0.004 * lakes),
+        "fwetl": np.where(river, 0.05 + 0.125 * (size + wetlands), 0.02 * wetlands),
     }
 
 
@@ -202,7 +207,7 @@ def land_surface(geography, upstream_area_km2, climate: pd.DataFrame, seed) -> x
         seed: an integer or a SeedSequence.
     """
     lat, lon = geography.lat, geography.lon
-    shape = (13, len(lat), len(lon))
+    shape = (14, len(lat), len(lon))
     noise = correlated_noise(np.random.default_rng(seed), shape, reach=3, memory=0)
     border, place = noise[0].astype(float), 0.02 + 0.96 * ndtr(noise[1:].astype(float))
     upstream, high = np.nan_to_num(upstream_area_km2), height(lat, lon, climate)
@@ -217,7 +222,7 @@ def land_surface(geography, upstream_area_km2, climate: pd.DataFrame, seed) -> x
         "srftopo": _river_height(high, *rout, upstream),
         **_relief(high, place[0]),
         **_plants(shares, lat, lon, place[1:4], place[4:7]),
-        **_open_water(upstream, place[7]),
+        **_open_water(upstream, place[7], place[12]),
         **_soil(shares, *place[8:12]),
         "perm": np.zeros(shape[1:]),
         "vegetation_type": np.where(upstream > FLOODPLAIN_AREA, FLOODPLAIN, dominant).astype("i1"),
