@@ -173,14 +173,17 @@ def test_are_gradients_finite_on_every_threshold(changes):
         assert np.isfinite(_gradient(point, name)).all(), name
 
 
-def test_is_the_slope_of_a_power_cut_off_where_documented():
-    for base, slope_at in ((0.0, STEEPEST), (1e-12, STEEPEST), (0.3, 0.3)):
-        value = tf.constant([base], tf.float64)
-        with tf.GradientTape() as tape:
-            tape.watch(value)
-            result = power(value, tf.constant(0.5, tf.float64))
-        assert result.numpy()[0] == pytest.approx(base**0.5, abs=0.0)
-        assert tape.gradient(result, value).numpy()[0] == pytest.approx(0.5 * slope_at**-0.5)
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("base", [-0.1, 0.0, 1e-12, STEEPEST, 1e-4, 0.3, 1.0])
+def test_is_a_power_exact_and_its_slope_finite(base, exponent):
+    value = tf.constant([base], tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        result = power(value, tf.constant(exponent, tf.float64))
+    positive = max(base, 0.0)
+    assert result.numpy()[0] == pytest.approx(positive**exponent, rel=1e-14)
+    slope = exponent * positive**exponent / max(base, STEEPEST)
+    assert tape.gradient(result, value).numpy()[0] == pytest.approx(slope, rel=1e-12)
 
 
 def test_is_the_slow_drainage_threshold_without_a_gradient():

@@ -6,8 +6,8 @@ day. Functions work in float32 and float64. Thresholds are HydroPy's and stay ha
 
 Gradients on a threshold itself are those of the branch TensorFlow takes there: at T = 273.15 K
 the thawed one, at an empty store the one of the limiting store, at S = wmin the one without
-subgrid runoff. At S = wcap the slope of the subgrid level is infinite in HydroPy; ours is cut off
-(:func:`power`), so that it stays finite.
+subgrid runoff. At S = wcap the slope of the subgrid level is infinite in HydroPy; ours is 0 there
+(:func:`power`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIQUID_SHARE = 0.06
 DRAINAGE_EXPONENT = 1.5
 """Shape of fast drainage."""
 STEEPEST = 1e-8
-"""Base below which the slope of a power is held constant in the backward pass."""
+"""Base below which the slope of a power falls to 0 in the backward pass."""
 LEAST_RAMP = 1e-3
 """Narrowest range, per unit of wcap, over which transpiration rises from 0 to its maximum."""
 
@@ -31,17 +31,18 @@ share_of = tf.math.divide_no_nan
 
 @tf.custom_gradient
 def power(base, exponent):
-    """Raise a base to a power between 0 and 1; bases at or below 0 give 0.
+    """Raise a base to a positive power; bases at or below 0 give 0.
 
-    The value is exact. The slope with respect to the base is that at ``STEEPEST`` for any smaller
-    base: finite where the true one is infinite.
+    Written with exp and log, which XLA turns into vector code on CPU, unlike pow. The slope with
+    respect to the base is exact from ``STEEPEST`` on and falls to 0 below it, where that of a
+    power below 1 would grow without bound.
     """
-    base = tf.maximum(base, tf.zeros((), base.dtype))
-    value = tf.pow(base, exponent)
+    base = tf.maximum(base, 0.0)
+    safe = tf.maximum(base, STEEPEST)
+    value = tf.where(base > 0.0, tf.exp(exponent * tf.math.log(base)), tf.zeros_like(base))
 
     def gradient(upstream):
-        safe = tf.maximum(base, tf.constant(STEEPEST, base.dtype))
-        by_base = upstream * exponent * tf.pow(safe, exponent - 1.0)
+        by_base = upstream * exponent * value / safe
         by_exponent = upstream * value * tf.math.log(safe)
         return _like(by_base, base), _like(by_exponent, exponent)
 
@@ -133,8 +134,8 @@ def surface_runoff(rootmoist, throu, wcap, wmin, wmax, bmod, frozen):
     filled = (rootmoist - wmin) / (wcap - wmin)
     level = wmax - spread * power(1.0 - filled, 1.0 / (1.0 + bmod))
     level = tf.where(rootmoist <= wmin, rootmoist, level)
-    before = tf.minimum(tf.pow(tf.maximum((wmax - level) / spread, 0.0), 1.0 + bmod), 1.0)
-    after = tf.pow(tf.maximum((wmax - level - throu) / spread, 0.0), 1.0 + bmod)
+    before = tf.minimum(power((wmax - level) / spread, 1.0 + bmod), 1.0)
+    after = power((wmax - level - throu) / spread, 1.0 + bmod)
     below = tf.maximum(wmin - rootmoist, 0.0)
     runoff = tf.maximum(throu - below - spread / (1.0 + bmod) * (before - after), 0.0)
     runoff = tf.where(level + throu >= wmax, tf.maximum(throu - (wcap - rootmoist), 0.0), runoff)
@@ -154,9 +155,9 @@ def drainage(rootmoist, wcap, d_min, d_max, s_min, s_max, frozen):
         s_max: share of wcap where fast drainage starts.
         frozen: True where the ground is frozen.
     """
-    excess = tf.maximum(share_of(rootmoist - s_max * wcap, wcap - s_max * wcap), 0.0)
+    excess = share_of(rootmoist - s_max * wcap, wcap - s_max * wcap)
     slow = d_min * share_of(rootmoist, wcap)
-    flow = slow + (d_max - d_min) * tf.pow(excess, DRAINAGE_EXPONENT)
+    flow = slow + (d_max - d_min) * power(excess, tf.constant(DRAINAGE_EXPONENT, excess.dtype))
     dry = (rootmoist <= s_min * wcap) | (wcap <= 1e-10)
     flow = tf.where(dry | frozen, tf.zeros_like(flow), flow)
     return tf.minimum(flow, rootmoist)
