@@ -81,8 +81,8 @@ def comparison_table(folder: Path = REFERENCE_RUNS) -> pd.DataFrame:
         compare(folder / f"{c}.nc", dtype) for dtype in ("float64", "float32") for c in CASES
     ]
     table = pd.concat(columns, axis=1)
-    unit = ["relative" if name in RIVER else OUTPUT[name][0] for name in table.index]
-    unit = ["mm d-1" if u == "kg m-2 s-1" else "mm" if u == "kg m-2" else u for u in unit]
+    words = {"kg m-2 s-1": "mm/d", "kg m-2": "mm", "/": "–"}
+    unit = ["relative" if n in RIVER else words[OUTPUT[n][0]] for n in table.index]
     table.insert(0, "unit", unit)
     table.insert(0, "meaning", [OUTPUT[name][1].split(";")[0] for name in table.index])
     return table

@@ -52,10 +52,10 @@ differences = verification.comparison_table()
 differences
 
 # %% [markdown]
-# **Table S6.** In float64 the two programs differ by rounding alone: about 10⁻¹² mm on stores of
-# several hundred mm. In float32, which training uses, the differences grow to less than 10⁻³ mm.
-# River water is compared relative to the larger of its value and 1 m³ s⁻¹. *Source: runs of the
-# original on constructed inputs.*
+# **Table S6.** In float64 the two programs differ by rounding alone, on stores of several hundred
+# mm. In float32, which training uses, roundings add up over the days. River water is compared
+# relative to the larger of its value and 1 m³ s⁻¹. *Source: runs of the original on constructed
+# inputs.*
 #
 # One thing differs on purpose. At a sink with land the original's `dis` counts the sink's own
 # runoff twice; ours is what leaves the domain, the original's `freshwater`.
@@ -90,7 +90,7 @@ moselle = verification.kept_moselle_scores()
 moselle.round(3).astype(str)
 
 # %% [markdown]
-# **Both programs score the same, 0.78 and 0.86.** The data (mHM test domain, LGPL-3.0) are not
+# **Both programs score the same.** The data (mHM test domain, LGPL-3.0) are not
 # part of this project, so the table is read from `data/results/moselle.csv`, which
 # `verification.moselle_scores` wrote. *Source: real data.*
 #
@@ -113,8 +113,8 @@ claims = verification.claims(differences, closure, gradient, moselle, areas, fac
 claims.set_index("claim")
 
 # %% [markdown]
-# Timings depend on the machine and on what else it does; this one has two cores. The original
-# needs about 150 ms a day on 3,735 cells, or 15 minutes for these sixteen years.
+# Timings depend on the machine and on what else it does; this one had two cores. For the original
+# about 150 ms a day were measured elsewhere, on 3,735 cells with two outputs.
 #
 # ```{exercise}
 # :label: verification-float32

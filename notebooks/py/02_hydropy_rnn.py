@@ -112,8 +112,8 @@ end, series = model.run(weather, state=settled, variables=wanted)
 hydrographs.storage_layers(series, data.days, model.basin);
 # %% [markdown]
 # **Figure. The basin breathes once a year.** Soil holds most of the water; what changes with the
-# seasons is shared between soil, surface water and rivers. *Source: this page's study, run
-# with HydroPy's own parameters.*
+# seasons is shared between soil, surface water and rivers. *Source: Amazon twin, run with
+# HydroPy's own parameters.*
 #
 # The state at the end can be stored and continued: a run in two parts gives the same numbers, bit
 # for bit, as a run in one.
@@ -138,8 +138,7 @@ print(f"median NSE of {len(scores)} gauges: {scores['NSE'].median():.2f}")
 # %% tags=["hide-input"]
 hydrographs.hydrograph(pair, gauge);
 # %% [markdown]
-# **Figure. The gauge that drains most.** The model follows the seasons. *Source: this page's
-# study.*
+# **Figure. The gauge that drains most.** The model follows the seasons. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
 hydrographs.seasonal_hydrograph(pair, gauge);
@@ -147,12 +146,12 @@ hydrographs.seasonal_hydrograph(pair, gauge);
 # **Figure. Early and high.** On the twin the untrained model's flood comes before the observed
 # one and rises above it. The paper found the same at Óbidos with real data, and names the
 # evapotranspiration of March to May as a likely cause. On the twin the cause is known: the truth
-# holds water longer on the surface and evaporates more. *Source: this page's study.*
+# holds water longer on the surface and evaporates more. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
 hydrographs.score_map(data.discharge, scores, model.basin);
 # %% [markdown]
-# **Figure. Where the untrained model does well.** *Source: this page's study.*
+# **Figure. Where the untrained model does well.** *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
 pd.options.display.float_format = "{:,.2f}".format
@@ -166,7 +165,7 @@ scores.rename(index=hydrographs.name_of)
 hydrographs.hydrograph_grid(pair);
 
 # %% [markdown]
-# **Figure. All gauges.** *Source: this page's study.*
+# **Figure. All gauges.** *Source: Amazon twin.*
 #
 # ```{exercise}
 # :label: rnn-single
