@@ -14,6 +14,12 @@ from hybridlib import metrics, observe
 from hybridlib.backend import tf
 from hybridlib.hydropy.land import Weather
 from hybridlib.hydropy.parameters import Parameters
+from hybridlib.hydropy.routing import (
+    build_network,
+    direction_masks,
+    transfer,
+    transfer_by_masks,
+)
 from hybridlib.hydropy.step import State, day_step
 from hybridlib.rnn import VARIABLES, HydroPyNN
 from hybridlib.schema import SECONDS_PER_DAY
@@ -235,21 +241,29 @@ def twin_facts(study: Study) -> dict[str, float]:
     }
 
 
-def observed_and_simulated(study: Study, first: str = "2003", dtype: str = "float32"):
-    """HydroPyNN with default parameters beside a study's observations, after spin-up.
+def observed_and_simulated(
+    study: Study,
+    first: str = "2003",
+    parameters: Parameters | None = None,
+    evspsblpot: np.ndarray | None = None,
+) -> xr.Dataset:
+    """A run beside a study's observations, after spin-up, float32.
 
     Args:
         study: the prepared study.
         first: first year that is compared; the ones before settle the stores.
-        dtype: "float32" or "float64".
+        parameters: (cell,); HydroPy's own by default.
+        evspsblpot: kg m-2 s-1, (time, cell); the study's by default.
 
     Returns:
-        A dataset with discharge_observed and discharge_simulated, m3 s-1, (time, station).
+        discharge_observed and discharge_simulated, m3 s-1, (time, station).
     """
-    model = study_model(study, dtype)
+    model = study_model(study)
     weather = study_weather(study, model)
-    state, _ = model.spin_up(weather.part(slice(365)), threshold=5.0)
-    _, series = model.run(weather, state=state, variables=("dis",))
+    if evspsblpot is not None:
+        weather = weather._replace(pet=tf.constant(evspsblpot * SECONDS_PER_DAY, model.dtype))
+    state, _ = model.spin_up(weather.part(slice(365)), parameters, threshold=5.0)
+    _, series = model.run(weather, parameters, state, variables=("dis",))
     gauges = study.discharge
     simulated = xr.DataArray(
         observe.discharge_at(series["dis"], study.gauge_cells),
@@ -258,9 +272,61 @@ def observed_and_simulated(study: Study, first: str = "2003", dtype: str = "floa
         attrs={"units": "m3 s-1", "long_name": "simulated discharge"},
     )
     observed, simulated = xr.align(gauges.discharge, simulated)
-    days = slice(first, None) if simulated.indexes["time"][-1].year >= int(first) else slice(None)
     pair = {"discharge_observed": observed, "discharge_simulated": simulated}
-    return xr.Dataset(pair).sel(time=days)
+    years = slice(first if int(first) <= study.days[-1].year else None, None)
+    return xr.Dataset(pair).sel(time=years)
+
+
+def what_the_defaults_miss(study: Study, gauge: str, first: str = "2003") -> pd.DataFrame:
+    """Exchange parts of HydroPyNN for the twin's truth and score each run.
+
+    Returns:
+        NSE at the gauge, median NSE and the gauge's month of high water, by what is true.
+
+    Raises:
+        InputError: the study is no twin.
+    """
+    truth, basin = study.group("truth"), study.basin
+    default = study_model(study).default_parameters()
+    true = Parameters(*(basin.pack(truth[name]) for name in Parameters._fields))
+    demand = basin.pack(truth.evspsblpot)
+    runs = {
+        "nothing (HydroPyNN)": (default, None),
+        "overland lag": (default._replace(lag_sur=true.lag_sur), None),
+        "potential evapotranspiration": (default, demand),
+        "all parameters": (true, None),
+        "all of it": (true, demand),
+    }
+    rows = {}
+    for name, (parameters, evspsblpot) in runs.items():
+        pair = observed_and_simulated(study, first, parameters, evspsblpot)
+        scores = score_table(pair)["NSE"]
+        monthly = pair.discharge_simulated.sel(station=gauge).groupby("time.month").mean()
+        rows[name] = {
+            "NSE at the gauge": scores[gauge],
+            "median NSE": scores.median(),
+            "high water (month)": int(monthly.idxmax()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("what is true")
+
+
+def transfer_difference(study: Study) -> float:
+    """Largest difference between eight masks and the packed gather on a study's grid, float64."""
+    basin = study.basin
+    outflow = np.random.default_rng(0).random(basin.size)
+    network = build_network(basin, np.ones(basin.size, int))
+    grid = transfer_by_masks(basin.unpack(outflow, 0.0), direction_masks(basin))
+    return float(np.abs(basin.pack(grid) - transfer(tf.constant(outflow), network)).max())
+
+
+def restart_difference(study: Study) -> float:
+    """Largest difference in discharge between one run and two that meet on day 200, m3 d-1."""
+    model = study_model(study)
+    weather = study_weather(study, model, slice(study.days[0], study.days[400]))
+    _, whole = model.run(weather)
+    middle, _ = model.run(weather.part(slice(200)))
+    _, late = model.run(weather.part(slice(200, None)), state=middle)
+    return float(np.abs(late["dis"] - whole["dis"][200:]).max())
 
 
 def score_table(pair: xr.Dataset) -> pd.DataFrame:
@@ -278,7 +344,7 @@ def score_table(pair: xr.Dataset) -> pd.DataFrame:
     return table.sort_values("NSE", ascending=False)
 
 
-def claims(differences, closure, gradient, moselle, areas, facts, speed) -> pd.DataFrame:
+def claims(differences, closure, gradient, moselle, areas, study, facts, speed) -> pd.DataFrame:
     """Set what was asked beside what was found.
 
     Args:
@@ -287,6 +353,7 @@ def claims(differences, closure, gradient, moselle, areas, facts, speed) -> pd.D
         gradient: of :func:`gradient_error`.
         moselle: of :func:`kept_moselle_scores`.
         areas: absolute errors of :func:`gauge_area_errors`.
+        study: the prepared study that routing and restart are tried on.
         facts: of :func:`twin_facts`; left out where empty (a smaller twin).
         speed: of :func:`forward_speed`, seconds.
 
@@ -303,6 +370,8 @@ def claims(differences, closure, gradient, moselle, areas, facts, speed) -> pd.D
         ("float32 against the original, river water", 2e-4, single[river].max().max(), "at most"),
         ("water from nowhere, mm", 1e-9, closure, "at most"),
         ("gradient of a day, relative", 1e-6, gradient, "at most"),
+        ("eight masks against the packed table", 1e-12, transfer_difference(study), "at most"),
+        ("two runs against one, m3 d-1", 0.0, restart_difference(study), "exactly"),
         ("NSE on the Moselle 1992-1993 (real)", 0.86, late, "at least"),
         ("drainage area at the gauges, median error", 0.05, areas.median(), "at most"),
         ("drainage area at the gauges, largest error", 0.15, areas.max(), "at most"),
@@ -325,10 +394,11 @@ RELATIONS = {"at most": operator.le, "at least": operator.ge, "exactly": operato
 TWIN_SIZE = {"days": 5844, "cells": 1951, "gauges": 24, "boxes": 56}
 RAIN = {
     "year": "rain_mm",
-    "wettest quarter": "wettest_quarter_mm",
-    "driest quarter": "driest_quarter_mm",
+    "wettest quarter": "cells_wettest_quarter_mm",
+    "driest quarter": "cells_driest_quarter_mm",
 }
-"""Column of :func:`~hybridlib.twin.weather.climate_summary` for each season."""
+"""Column of :func:`~hybridlib.twin.weather.climate_summary` for each season: means of the cells'
+own quarters, as the known numbers are means of the boxes' own."""
 
 
 def _known_rain() -> list:

@@ -104,10 +104,20 @@ def station_table(study: Study) -> pd.DataFrame:
         "in the network": _whole(gauges.cell_area.values / 1e3),
         "error (%)": (100 * (gauges.cell_area / gauges.area - 1)).values.round(1),
         "mean flow (m³ s⁻¹)": _whole(flow.mean("time", dtype=float).values),
+        **_measured(study),
         "missing (%)": (100 * flow.isnull().mean("time")).values.round(1),
         "snapped": np.where(gauges.snapped, "yes", ""),
     }
     return pd.DataFrame(columns, index=range(1, gauges.sizes["station"] + 1))
+
+
+def _measured(study: Study) -> dict[str, pd.array]:
+    """Real long-term mean flow of the Amazon's gauges, where the study has them."""
+    if not covers_amazon(study):
+        return {}
+    known = pd.read_csv(geography.FOLDER / "stations.csv").set_index("station")
+    flow = known.mean_discharge_m3s.reindex(study.discharge.station.values)
+    return {"measured (m³ s⁻¹)": _whole(flow.values)}
 
 
 def _whole(values) -> pd.array:

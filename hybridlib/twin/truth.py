@@ -54,10 +54,10 @@ def true_parameters(attributes: xr.Dataset, basin: Basin, default: Parameters) -
         "d_min": 0.8 * np.tanh(z["wcap"]) - 0.5 * steep,
         "d_max": 0.8 * steep + 0.5 * np.tanh(z["beta"]) * np.tanh(z["p_avg"]),
         "s_min": 0.6 * np.tanh(z["wava"]) - 0.4 * z["fveg_avg"].clip(-2, 2) ** 2 / 4.0,
-        "s_max": -1.8 + 0.7 * np.tanh(z["lai_avg"]) - 0.5 * steep,
+        "s_max": -2.0 + 0.7 * np.tanh(z["lai_avg"]) - 0.5 * steep,
         "f_crit": -1.6 + 2.6 * bare + 1.6 * cold + 0.5 * np.tanh(z["lai_diff"]),
         "f_evap": 0.8 * np.tanh(z["wmin"]) + 0.6 * bare,
-        "lag_sur": 1.2 + 1.5 * wet - 1.0 * steep,
+        "lag_sur": 1.0 + 1.5 * wet - 1.0 * steep,
         "lag_gw": -2.2 + 0.8 * np.tanh(z["wcap"]) - 0.6 * steep,
         "lag_river": -1.0 - 0.4 * wet - 0.6 * steep,
     }
@@ -72,7 +72,7 @@ def true_parameters(attributes: xr.Dataset, basin: Basin, default: Parameters) -
 def pet_error(forcing: dict[str, np.ndarray], reference: np.ndarray) -> np.ndarray:
     """What the truth adds to Penman-Monteith, kg m-2 s-1.
 
-    In humid air the truth moves towards Priestley-Taylor, up to 90 % of the way; wind above
+    In humid air the truth moves past Priestley-Taylor, up to 130 % of the way; wind above
     2 m s-1 adds to it and still air takes away.
 
     Args:
@@ -80,8 +80,8 @@ def pet_error(forcing: dict[str, np.ndarray], reference: np.ndarray) -> np.ndarr
         reference: Penman-Monteith of the same, kg m-2 s-1.
     """
     energy = pet.priestley_taylor(*(forcing[name] for name in ("tas", "ps", "rsds", "rlds")))
-    humid = 0.9 * expit((forcing["huss"] * 1000.0 - 13.5) / 1.5)
-    wind = 0.6 * np.tanh((forcing["sfcwind"] - 2.0) / 0.6)
+    humid = 1.3 * expit((forcing["huss"] * 1000.0 - 13.5) / 1.5)
+    wind = 0.9 * np.tanh((forcing["sfcwind"] - 2.0) / 0.6)
     return humid * (energy - reference) + wind / SECONDS_PER_DAY
 
 

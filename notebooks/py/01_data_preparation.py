@@ -182,11 +182,14 @@ places.station_table(prepared)
 
 # %% [markdown]
 # **Table S4.** The gauges. Area: published; in the network: drained by the gauge's cell; error:
-# their difference; mean flow: over the observed days; snapped: moved to a neighbouring cell.
-# *Source: Amazon twin* (names, places and published areas real; discharge invented).
+# their difference; mean flow: over the observed days; measured: the real river's long-term mean;
+# snapped: moved to a neighbouring cell. *Source: Amazon twin* (names, places, published areas and
+# measured means real; the other flows invented).
 #
 # The stations are those whose catchments exceed 100,000 km² and that have records over 2001–2016.
-# The mean flows are the twin's and not the real ones: its weather and its soils are invented.
+# The twin's rivers carry what its invented weather and soils give them. Óbidos comes close to the
+# real flow because errors cancel: the south and south-east are far too wet, the west too dry. So
+# the twin is no guide to a single river.
 # {ref}`balance-closed` asks how far off they are.
 
 # %% [markdown]
@@ -442,9 +445,8 @@ table.round(0).astype(int)
 
 # %% [markdown]
 # All in mm per year; 1 m³ of water is 1,000 kg. We find on the twin: Óbidos and Serrinha come
-# within a few percent of the measured values, Manicoré within a tenth; at Altamira a quarter is
-# missing, and the twin's Xingu carries far more water than the real one. Nobody should learn the
-# Xingu's hydrology from the twin.
+# within a few percent of the measured values, Manicoré within a tenth or so; at Altamira about a
+# quarter is missing. Nobody should learn the Xingu's hydrology from the twin.
 #
 # ```{solution-end}
 # ```

@@ -192,11 +192,9 @@ routing.compare_cost(fast, timed_days).round(1)
 # %% [markdown]
 # The first column is the one to read: how many times longer the masks take than the table,
 # fastest of 30 repeats each. Times are microseconds a sub-step. They are noisy and depend on the
-# machine; run the cell again and the ratios move. On the default twin and two cores, about ten
-# runs gave 1.2 to 2.9 for the transfer, 2.4 to 6.6 for its gradient and 1.1 to 3.8 for a river's
-# cascade with the transfer.
+# machine; run the cell again and the ratios move.
 #
-# So the masks are no slow algorithm. The table gains where the gradient is taken, because that is
+# The masks are no slow algorithm. The table gains where the gradient is taken, because that is
 # a single look-up, and wherever else the step computes, because it does so on the active cells
 # only.
 #
@@ -268,8 +266,7 @@ at_outlet.rename(columns={name: f"{name} ({unit})" for name, unit in units.items
 # %% [markdown]
 # The table holds the outlet: the first day with any water, the centre of the pulse and its
 # standard deviation in days after the pulse, the largest share in a day, and the speed of the
-# centre. On the default twin we find 87 days with the cascade and 145 with the single reservoir,
-# and a spread of 5.4 against 11.4 days.
+# centre. The single reservoir is later and flatter.
 #
 # ### Never more than four cells a day
 #
@@ -327,22 +324,22 @@ print(f"median over all cells: {np.median(to_outlet):.0f} d")
 routing.map_travel_time(basin, to_outlet, path, steps);
 
 # %% [markdown]
-# **Figure. On the default twin, runoff of the Andes needs nearly three months to the mouth.**
-# Mean time from leaving a cell to leaving the domain. The line is the path of the pulse; its dots
-# are the cells of the hydrographs, with the number of cells from the pulse. Colours step where
-# two
-# catchments meet: neighbours can be weeks apart.
+# **Figure. With HydroPy's default lags, river water from the farthest Andes needs months to the
+# mouth.** Mean time from leaving a cell to leaving the domain; the land's stores come on top. The
+# line is the path of the pulse; its dots are the cells of the hydrographs, with the number of cells
+# from the pulse. Colours step where two catchments meet: neighbours can be weeks apart.
 #
 # *Source: Amazon twin. The network follows the real river courses; slopes, lakes and wetlands,
-# which set the lags, are plausible but not measured.*
+# which set the lags, are plausible but not measured. The lags are HydroPy's defaults, not the
+# twin's truth.*
 #
 # ## What to keep
 #
 # - A routing step is a linear map. Masks and table are two ways to write it, and its gradient is
 #   the same map run upstream.
 # - The network adds no parameter and loses no water.
-# - The time step is part of the model: on a path of 79 cells, one step a day instead of four adds
-#   58 days.
+# - The time step is part of the model: one step a day instead of four adds three quarters of a day
+#   for every cell on the way.
 #
 # ## Solutions
 #
@@ -412,9 +409,8 @@ except InputError as error:
 # t$: together $\ell$. A cell with $N$ reservoirs holds it for $N\ell$ on average, and the
 # transfer costs one sub-step of $1/n$: $N\ell + 1/n$.
 #
-# From the farthest cell there are 78 cells to pass on the default twin. Total lags of 67.5 days
-# and 78 × 0.25 = 19.5 days give 87.0 days; 78 × 1 = 78 days give 145.5. Both are the centres of
-# the pulse in the table.
+# Added up along the path, that is the centre of the pulse in the table: the lags, and a quarter of
+# a day for each cell passed. With one step a day it is a whole day for each cell.
 # ```
 #
 # ```{solution-start} transfer-daily-step
