@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from hybridlib import __version__
 from hybridlib.schema import InputError
 
 app = typer.Typer(
@@ -20,6 +21,21 @@ app = typer.Typer(
     help="HydroPy as a recurrent neural network: twin, prepare, simulate and the book.",
 )
 console = Console(stderr=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hybridlib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -96,7 +112,9 @@ def prepare(
 @app.command()
 def simulate(
     landsurface: Annotated[Path, typer.Option(help="NetCDF, HydroPy's land-surface variables.")],
-    forcing: Annotated[Path, typer.Option(help="NetCDF with TSurf, Precip and PET, daily.")],
+    forcing: Annotated[
+        Path, typer.Option(help="NetCDF, daily TSurf, Precip, PET or tas, pr, evspsblpot.")
+    ],
     output: Annotated[Path, typer.Option(help="NetCDF to write.")],
     dtype: Annotated[str, typer.Option(help="float64 (exact) or float32 (fast).")] = "float64",
     variables: Annotated[
@@ -129,8 +147,14 @@ def simulate(
 
     names = VARIABLES if variables == "all" else variables.replace(",", " ").split()
     names = tuple(dict.fromkeys(names))
-    with _bar("days") as bar:
-        task = bar.add_task("days", total=None)
+    bar = _bar("days")
+    task = bar.add_task("days", total=None)
+
+    def progress(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
         run(
             landsurface,
             forcing,
@@ -140,11 +164,16 @@ def simulate(
             restart_in,
             restart_out,
             any_date,
-            lambda done, total: bar.update(task, completed=done, total=total),
+            progress,
             zonal_length=zonal_length,
             cascade=cascade,
         )
+    finally:
+        if bar.live.is_started:
+            bar.stop()
     console.print(f"{output}: {len(names)} variables")
+    if restart_out is not None:
+        console.print(f"{restart_out}: stores after the last day")
 
 
 @app.command()

@@ -168,14 +168,20 @@ def amazon_outline() -> shapely.Polygon:
 def mask_outline(mask: xr.DataArray) -> shapely.Geometry:
     """Return the outline of the true cells of a mask (lat, lon), along the cells' edges.
 
-    Spacing is read off the first two coordinates; edges that differ by rounding are joined.
+    Edges lie halfway between coordinates, so that neighbours share them exactly.
     """
     mask = mask.transpose("lat", "lon")
-    lat, lon = mask["lat"].values, mask["lon"].values
-    dy, dx = abs(lat[1] - lat[0]) / 2, abs(lon[1] - lon[0]) / 2
+    south_north, west_east = (_edges(mask[name].values) for name in ("lat", "lon"))
     rows, columns = np.nonzero(mask.values)
-    y, x = lat[rows], lon[columns]
-    return shapely.union_all(shapely.box(x - dx, y - dy, x + dx, y + dy), grid_size=1e-3)
+    west, south = west_east[columns], south_north[rows]
+    east, north = west_east[columns + 1], south_north[rows + 1]
+    return shapely.union_all(shapely.box(west, south, east, north))
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Edges of cells from their centres, one more than there are cells."""
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
 
 
 def label_of(field: xr.DataArray) -> str:

@@ -343,7 +343,7 @@ def check_values(
     found = "is missing (NaN)" if np.isnan(value) else f"is {value:g} {variable.units}"
     raise InputError(
         f"{source}: {variable.name} {found} {where(first)}; expected a value "
-        f"{_range_in_words(variable)}; {int(bad.sum())} such values"
+        f"{_range_in_words(variable)}; values like this: {int(bad.sum())}"
     )
 
 

@@ -332,7 +332,7 @@ def _check_date(after: str | None, first: pd.Timestamp | None, path: Path) -> No
     if after is None or pd.Timestamp(after) != before:
         raise InputError(
             f"{path}: stores are those after {after or 'an unknown day'}; expected {before:%F}, "
-            "the day before the forcing begins (or allow any date)"
+            "the day before the forcing begins (--any-date accepts others)"
         )
 
 

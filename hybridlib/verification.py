@@ -22,7 +22,7 @@ from hybridlib.hydropy.routing import (
 )
 from hybridlib.hydropy.step import State, day_step
 from hybridlib.rnn import VARIABLES, HydroPyNN
-from hybridlib.schema import SECONDS_PER_DAY
+from hybridlib.schema import SECONDS_PER_DAY, InputError
 from hybridlib.simulate import OUTPUT, per_second, study_model, study_weather
 from hybridlib.study import ROOT, Study
 from hybridlib.twin import geography
@@ -243,7 +243,7 @@ def twin_facts(study: Study) -> dict[str, float]:
 
 def observed_and_simulated(
     study: Study,
-    first: str = "2003",
+    first: int = 2003,
     parameters: Parameters | None = None,
     evspsblpot: np.ndarray | None = None,
 ) -> xr.Dataset:
@@ -257,7 +257,13 @@ def observed_and_simulated(
 
     Returns:
         discharge_observed and discharge_simulated, m3 s-1, (time, station).
+
+    Raises:
+        InputError: ``first`` is no year of the record.
     """
+    begin, end = study.days[0].year, study.days[-1].year
+    if not begin <= first <= end:
+        raise InputError(f"{study.path}: year {first} is asked for; found {begin} to {end}")
     model = study_model(study)
     weather = study_weather(study, model)
     if evspsblpot is not None:
@@ -273,11 +279,10 @@ def observed_and_simulated(
     )
     observed, simulated = xr.align(gauges.discharge, simulated)
     pair = {"discharge_observed": observed, "discharge_simulated": simulated}
-    years = slice(first if int(first) <= study.days[-1].year else None, None)
-    return xr.Dataset(pair).sel(time=years)
+    return xr.Dataset(pair).sel(time=slice(str(first), None))
 
 
-def what_the_defaults_miss(study: Study, gauge: str, first: str = "2003") -> pd.DataFrame:
+def what_the_defaults_miss(study: Study, gauge: str, first: int = 2003) -> pd.DataFrame:
     """Exchange parts of HydroPyNN for the twin's truth and score each run.
 
     Returns:

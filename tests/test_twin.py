@@ -120,6 +120,8 @@ def test_is_the_critical_moisture_high_under_low_or_cold_vegetation(made):
 
 def test_is_there_something_to_learn(made):
     scores = verification.score_table(verification.observed_and_simulated(made))
+    with pytest.raises(InputError, match="year 2050 is asked for; found 2001 to 2006"):
+        verification.observed_and_simulated(made, 2050)
     assert scores["NSE"].median() < 0.8
 
 

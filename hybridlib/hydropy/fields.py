@@ -51,5 +51,5 @@ def _check_order(fields, low, high, relation, basin: Basin, source: str) -> None
         raise InputError(
             f"{source}: {low} is {fields[low][cell]:g} mm and {high} is {fields[high][cell]:g} mm "
             f"{basin.describe(cell)}; expected {low} {relation} {high}; "
-            f"{int(wrong.sum())} such cells"
+            f"cells like this: {int(wrong.sum())}"
         )

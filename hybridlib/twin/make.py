@@ -93,7 +93,7 @@ def _already_made(output: Path, attrs: dict[str, str]) -> bool:
         if found.get(name) != attrs[name]:
             raise InputError(
                 f"{output}: something else stands here ({name} is {found.get(name, 'not given')}, "
-                f"expected {attrs[name]}); choose another output or force its replacement"
+                f"expected {attrs[name]}); choose another output, or --force to replace it"
             )
     return found.get("code") == attrs["code"]
 

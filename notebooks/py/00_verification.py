@@ -103,7 +103,7 @@ moselle.round(3).astype(str)
 
 # %%
 areas = verification.gauge_area_errors().abs()
-facts = verification.twin_facts(twin) if twin.attrs["size"] == "default" else {}
+facts = verification.twin_facts(twin) if twin.attrs.get("size") == "default" else {}
 speed = verification.forward_speed(twin)
 pd.Series(facts, name="found", dtype=float).map("{:.4g}".format).to_frame()
 

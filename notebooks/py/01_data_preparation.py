@@ -21,7 +21,8 @@
 # - tell an observation from a gap, and a good file from one that must be refused.
 #
 # You need the water balance of a catchment and a little [xarray](https://docs.xarray.dev). The
-# chapter runs in about a minute; the twin is made first if it is missing.
+# chapter runs in about a minute; the twin is made first if it is missing. Captions describe the
+# published page, which shows the Amazon twin.
 
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study to look at

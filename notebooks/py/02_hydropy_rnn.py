@@ -29,7 +29,7 @@
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study to run
 gauge: str = ""  # gauge to look at closely; the one that drains most by default
-first_year: int = 2003  # scores start here; the years before settle the stores
+first_year: int = 0  # scores start here; 0: two years after the record begins
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -45,6 +45,7 @@ plt.style.use(style.STYLE)
 data = open_or_make(study)
 largest = str(data.discharge.station.values[int(data.discharge.cell_area.argmax("station"))])
 gauge = gauge or largest
+first_year = first_year or data.days[0].year + 2
 
 # %% [markdown]
 # ## The network, unfolded
@@ -132,7 +133,7 @@ bool((early["dis"] == series["dis"][:half]).all() and (late["dis"] == series["di
 # for a perfect simulation and 0 for one no better than the mean.
 
 # %%
-pair = verification.observed_and_simulated(data, str(first_year))
+pair = verification.observed_and_simulated(data, first_year)
 scores = verification.score_table(pair)
 print(f"median NSE of {len(scores)} gauges: {scores['NSE'].median():.2f}")
 
@@ -153,7 +154,7 @@ hydrographs.seasonal_hydrograph(pair, gauge);
 
 # %%
 pd.options.display.float_format = "{:.2f}".format
-verification.what_the_defaults_miss(data, gauge, str(first_year)) if data.has("truth") else None
+verification.what_the_defaults_miss(data, gauge, first_year) if data.has("truth") else None
 
 # %% [markdown]
 # **Table. What the defaults miss.** On the twin it is mostly the lag of overland flow: the truth
