@@ -142,11 +142,11 @@ def simulate(
     Example: `hybridlib simulate --landsurface L.nc --forcing F.nc --output O.nc
     --variables dis,evap,tws --restart-out end.nc`
     """
-    from hybridlib.rnn import VARIABLES
+    from hybridlib.rnn import VARIABLES, known_variables
     from hybridlib.simulate import simulate as run
 
     names = VARIABLES if variables == "all" else variables.replace(",", " ").split()
-    names = tuple(dict.fromkeys(names))
+    names = known_variables(names)
     bar = _bar("days")
     task = bar.add_task("days", total=None)
 

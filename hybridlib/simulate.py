@@ -58,8 +58,8 @@ OUTPUT = {
     "infl_subtime": (_VOLUME, "Inflow from upstream cell"),
 }
 """HydroPy's units and long name of every variable of a run."""
-
-
+DRIVERS = ("pr", "tas", "evspsblpot")
+"""The forcing a run needs, in the order of :meth:`HydroPyNN.weather`."""
 CHUNK = 30
 """Days that lie together in an output file."""
 
@@ -91,8 +91,8 @@ def study_weather(study: Study, model: HydroPyNN, days: slice = slice(None)) -> 
         model: from :func:`study_model`.
         days: labels of the first and last day, as for xarray's ``sel``.
     """
-    forcing = study.forcing[["pr", "tas", "evspsblpot"]].sel(time=days)
-    fields = (model.basin.pack(forcing[name]) for name in ("pr", "tas", "evspsblpot"))
+    forcing = study.forcing[list(DRIVERS)].sel(time=days)
+    fields = (model.basin.pack(forcing[name]) for name in DRIVERS)
     return model.weather(*fields, forcing.indexes["time"])
 
 
@@ -133,11 +133,11 @@ def simulate(
         raise InputError(f"no variable is asked for; expected some of: {' '.join(VARIABLES)}")
     outputs = [output] if restart_out is None else [output, restart_out]
     _check_targets(outputs, [landsurface, forcing], restart_in)
-    land, weather = schema.read_landsurface(landsurface), schema.read(forcing)
+    land, weather = schema.read(landsurface), schema.read(forcing)
     model = HydroPyNN.from_landsurface(land, dtype, source=str(landsurface), **options)
     schema.check_same_grid(land, weather, (str(landsurface), str(forcing)))
     days = schema.check_daily(weather, str(forcing))
-    chosen = schema.select(weather, schema.FORCING, ("pr", "tas", "evspsblpot"), str(forcing))
+    chosen = schema.select(weather, schema.FORCING, DRIVERS, str(forcing))
     state = model.empty_state()
     if restart_in is not None:
         state = read_restart(restart_in, model, None if any_date else days[0])
@@ -156,7 +156,7 @@ def simulate(
 def _weather_block(forcing: xr.Dataset, model: HydroPyNN, source: Path) -> Weather:
     days = forcing.indexes["time"].normalize()
     fields = []
-    for name in ("pr", "tas", "evspsblpot"):
+    for name in DRIVERS:
         values = model.basin.pack(forcing[name]).astype(float)
         check_forcing(values, name, model.basin, days, str(source))
         # A sea cell that only receives a river has no weather of its own.
