@@ -267,18 +267,16 @@ def run_days(state, weather, days, parameters, land, network, substeps, variable
         The stores after the last day, and {name: (block, …, cell)}.
     """
     block = weather.rainf.shape[0]
-    shapes = {name: _variable_shape(name, state) for name in variables}
+    shapes = {name: variable_shape(name, state) for name in variables}
     series = {
         name: tf.TensorArray(weather.rainf.dtype, block, element_shape=shape)
         for name, shape in shapes.items()
     }
 
     def advance(day, state, series):
-        today = Weather(*(field[day] for field in weather))
-        state, fluxes = day_step(state, today, parameters, land, network, substeps)
-        fluxes.update({name: getattr(state, field) for name, field in STORES.items()})
+        state, today = whole_day(state, weather.day(day), parameters, land, network, substeps)
         series = {
-            name: array.write(day, tf.broadcast_to(fluxes[name], shapes[name]))
+            name: array.write(day, tf.broadcast_to(today[name], shapes[name]))
             for name, array in series.items()
         }
         return day + 1, state, series
@@ -289,7 +287,14 @@ def run_days(state, weather, days, parameters, land, network, substeps, variable
     return state, {name: array.stack() for name, array in series.items()}
 
 
-def _variable_shape(name: str, state: State):
+def whole_day(state, weather, parameters, land, network, substeps):
+    """A day as :func:`day_step` runs it; its fluxes and its stores in one dict, by name."""
+    state, fluxes = day_step(state, weather, parameters, land, network, substeps)
+    return state, fluxes | {name: getattr(state, field) for name, field in STORES.items()}
+
+
+def variable_shape(name: str, state: State):
+    """Shape of a day of a variable, of :data:`VARIABLES`."""
     return getattr(state, STORES[name]).shape if name in STORES else state.swe.shape
 
 

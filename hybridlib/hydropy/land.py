@@ -47,6 +47,10 @@ class Weather(NamedTuple):
         """Cut days out, by position."""
         return Weather(*(field[days] for field in self))
 
+    def day(self, day) -> Weather:
+        """One day, by position."""
+        return Weather(*(field[day] for field in self))
+
 
 def prepare_land(landsurface: xr.Dataset, basin: Basin, source: str = "land surface") -> Land:
     """Scale the soils for permafrost and lay the monthly fields side by side.

@@ -1,0 +1,149 @@
+"""The adjoint of the recurrence: gradients through thousands of days in the memory of one run.
+
+The forward run keeps the stores at the start of each day. The backward run walks the days from
+the last to the first, recomputes each under a tape and pulls the gradient through it. Nothing else
+of a day is ever held, so memory grows with the stores and not with the operations of a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from hybridlib.backend import tf
+from hybridlib.hydropy.land import Weather
+from hybridlib.hydropy.parameters import Parameters
+from hybridlib.hydropy.step import State
+from hybridlib.rnn import HydroPyNN, known_variables, variable_shape, whole_day
+from hybridlib.schema import InputError
+
+
+def differentiable_run(
+    model: HydroPyNN,
+    weather: Weather,
+    parameters: Parameters,
+    state: State,
+    variables: Iterable[str] = ("dis", "tws"),
+    segments: int = 1,
+) -> tuple[State, dict[str, tf.Tensor]]:
+    """Run all days of ``weather`` as one differentiable operation.
+
+    A :class:`tf.GradientTape` around the call yields gradients for ``parameters``, ``state`` and
+    ``weather.pet``. Rain, snow and temperature are data and have none.
+
+    Args:
+        model: HydroPyNN of the basin.
+        weather: fields (time, cell) in the model's dtype; pet also (time, member, cell).
+        parameters: each (…, cell); a leading axis runs an ensemble in one program.
+        state: stores at the first day's start, (…, cell).
+        variables: what to return of each day, from :data:`hybridlib.rnn.VARIABLES`.
+        segments: 1 keeps the stores of every day. More keep those at the start of each segment
+            and recompute the days of one segment at a time: the square root of the number of days
+            needs the least memory, for one more forward run.
+
+    Returns:
+        The stores after the last day, and each variable, (time, …, cell).
+
+    Raises:
+        InputError: an unknown variable, no day, or a number of segments that days cannot fill.
+    """
+    names = tuple(sorted(known_variables(variables)))
+    days = len(weather.rainf)
+    if not 1 <= segments <= days:
+        raise InputError(f"{segments} segments are asked for; expected 1 to {days}, the days")
+    parts = [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(days), segments)]
+    fixed = (model.land, model.network, model.substeps)
+
+    @tf.custom_gradient
+    def run(*inputs):
+        # The outer tape must not look inside: the programs below have their own backward run.
+        state, parameters, pet = tf.nest.map_structure(tf.stop_gradient, inputs)
+        driven = weather._replace(pet=pet)
+        starts, series = [], []
+        for part in parts:
+            starts.append(state)
+            state, piece, kept = _forward(
+                state, driven.part(part), parameters, *fixed, names, segments == 1
+            )
+            series.append(piece)
+        whole = {name: tf.concat([piece[name] for piece in series], 0) for name in names}
+
+        def gradient(*slopes):
+            d_state, d_series = tf.nest.pack_sequence_as((state, whole), slopes)
+            d_pet, d_parameters = [], Parameters(*map(tf.zeros_like, parameters))
+            for start, part in zip(reversed(starts), reversed(parts), strict=True):
+                days = driven.part(part)
+                stores = kept
+                if segments > 1:
+                    stores = _forward(start, days, parameters, *fixed, (), True)[2]
+                d_days = {name: field[part] for name, field in d_series.items()}
+                d_state, d_parameters, piece = _backward(
+                    stores, days, parameters, *fixed, names, d_state, d_days, d_parameters
+                )
+                d_pet.insert(0, piece)
+            return d_state, d_parameters, tf.concat(d_pet, 0)
+
+        return (state, whole), gradient
+
+    return run(state, parameters, weather.pet)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _forward(state, weather, parameters, land, network, substeps, variables, keep):
+    """Run the days; return the last stores, the series and, if ``keep``, each day's first stores."""
+    days, kind = weather.rainf.shape[0], weather.rainf.dtype
+    shapes = {name: variable_shape(name, state) for name in variables}
+    series = {n: tf.TensorArray(kind, days, element_shape=shape) for n, shape in shapes.items()}
+    kept = [tf.TensorArray(kind, days, element_shape=s.shape) for s in state] if keep else []
+
+    def advance(day, state, series, kept):
+        kept = [array.write(day, store) for array, store in zip(kept, state, strict=False)]
+        state, today = whole_day(state, weather.day(day), parameters, land, network, substeps)
+        series = {
+            name: array.write(day, tf.broadcast_to(today[name], shapes[name]))
+            for name, array in series.items()
+        }
+        return day + 1, state, series, kept
+
+    _, state, series, kept = tf.while_loop(
+        lambda day, *_: day < days,
+        advance,
+        (tf.constant(0), state, series, kept),
+        maximum_iterations=days,
+    )
+    return state, {n: array.stack() for n, array in series.items()}, [k.stack() for k in kept]
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _backward(
+    kept, weather, parameters, land, network, substeps, variables, d_state, d_series, d_parameters
+):
+    """Pull the slopes of stores and series back to the first stores, the parameters and PET."""
+    days, kind = weather.rainf.shape[0], weather.rainf.dtype
+    d_pet = tf.TensorArray(kind, days, element_shape=weather.pet.shape[1:])
+
+    def retreat(day, d_state, d_parameters, d_pet):
+        state, today = State(*(store[day] for store in kept)), weather.day(day)
+        inputs = [*state, *parameters, today.pet]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            after, values = whole_day(state, today, parameters, land, network, substeps)
+            outputs = [*after, *(values[name] for name in variables)]
+        slopes = tape.gradient(
+            outputs,
+            inputs,
+            [*d_state, *(d_series[name][day] for name in variables)],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        before, own = slopes[: len(state)], slopes[len(state) : -1]
+        total = Parameters(*(a + b for a, b in zip(d_parameters, own, strict=True)))
+        return day - 1, State(*before), total, d_pet.write(day, slopes[-1])
+
+    _, d_state, d_parameters, d_pet = tf.while_loop(
+        lambda day, *_: day >= 0,
+        retreat,
+        (tf.constant(days - 1), d_state, d_parameters, d_pet),
+        maximum_iterations=days,
+    )
+    return d_state, d_parameters, d_pet.stack()
