@@ -91,7 +91,7 @@ def differentiable_run(
 
 @tf.function(jit_compile=True, autograph=False)
 def _forward(state, weather, parameters, land, network, substeps, variables, keep):
-    """Run the days; return the last stores, the series and, if ``keep``, each day's first stores."""
+    """Run the days: the last stores, the series and, if ``keep``, each day's first stores."""
     days, kind = weather.rainf.shape[0], weather.rainf.dtype
     shapes = {name: variable_shape(name, state) for name in variables}
     series = {n: tf.TensorArray(kind, days, element_shape=shape) for n, shape in shapes.items()}

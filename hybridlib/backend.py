@@ -1,4 +1,4 @@
-"""TensorFlow as this project uses it: ``from hybridlib.backend import tf``.
+"""TensorFlow and Keras as this project uses them: ``from hybridlib.backend import keras, tf``.
 
 Importing TensorFlow and opening its devices prints notices about absent graphics cards straight
 to the standard error stream, past every logging switch. They are kept from the reader here.
@@ -27,10 +27,11 @@ def _without_standard_error():
 
 
 with _without_standard_error():
+    import keras
     import tensorflow as tf
 
     tf.config.list_physical_devices()
 
 tf.get_logger().setLevel("ERROR")
 
-__all__ = ["tf"]
+__all__ = ["keras", "tf"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import xarray as xr
 from hybridlib import __version__, schema
 from hybridlib.backend import tf
 from hybridlib.basin import Basin
+from hybridlib.files import written_whole
 from hybridlib.hydropy.land import Weather
 from hybridlib.hydropy.routing import MOST_RESERVOIRS
 from hybridlib.hydropy.step import State
@@ -141,7 +141,7 @@ def simulate(
     state = model.empty_state()
     if restart_in is not None:
         state = read_restart(restart_in, model, None if any_date else days[0])
-    with _written_whole(output) as part, _OutputFile(part, model, days, variables) as file:
+    with written_whole(output) as part, _OutputFile(part, model, days, variables) as file:
         for start in range(0, len(days), BLOCK):
             stop = min(start + BLOCK, len(days))
             block = _weather_block(chosen.isel(time=slice(start, stop)), model, forcing)
@@ -178,18 +178,6 @@ def _check_targets(outputs: list[Path], inputs: list[Path], restart_in: Path | N
         if not path.parent.is_dir():
             raise InputError(f"{path}: the folder {path.parent} does not exist")
         taken.add(path.resolve())
-
-
-@contextmanager
-def _written_whole(path: Path):
-    """Give a name to write under, and the real name only when all went well."""
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class _OutputFile:
@@ -280,7 +268,7 @@ def write_restart(path: Path, state: State, model: HydroPyNN, day: pd.Timestamp)
         attrs = {"units": units, "long_name": long_name}
         fields[name] = (dims, basin.unpack(values), attrs)
     attrs = {"after": f"{day:%Y-%m-%d}", "source": f"HydroPyNN of hybridlib {__version__}"}
-    with _written_whole(path) as part:
+    with written_whole(path) as part:
         xr.Dataset(fields, {"lat": basin.lat, "lon": basin.lon}, attrs).to_netcdf(part)
 
 

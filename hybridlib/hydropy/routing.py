@@ -39,6 +39,10 @@ class Network(NamedTuple):
     sink: tf.Tensor
     in_cascade: tf.Tensor
 
+    def transfer(self, outflow):
+        """Move outflow as :func:`transfer` does; another kind of network may bring its own way."""
+        return transfer(outflow, self)
+
 
 def build_network(basin: Basin, reservoirs: np.ndarray) -> Network:
     """Turn a basin and its number of river reservoirs per cell into tensors."""
@@ -144,7 +148,7 @@ def route(runoff, riverstor, infl, lag_river, network: Network, substeps: int = 
         riverstor: m3, (…, reservoir, cell).
         infl: inflow that yesterday's routing left for today, m3 d-1, (…, cell).
         lag_river: lag of each reservoir, days, (…, cell).
-        network: who drains into whom.
+        network: who drains into whom: ``transfer``, ``sink`` and ``in_cascade`` are used.
         substeps: sub-steps a day.
 
     Returns:
@@ -159,7 +163,7 @@ def route(runoff, riverstor, infl, lag_river, network: Network, substeps: int = 
         rivdis = rivdis + inflow
         released, stores = cascade(inflow, stores, lag_river, network.in_cascade, substeps)
         outflow = released + runoff / substeps
-        arrived = transfer(outflow, network)
+        arrived = network.transfer(outflow)
         dis = dis + tf.where(network.sink, outflow + arrived, outflow)
         inflow = tf.where(network.sink, nothing, arrived)
     freshwater = tf.where(network.sink, dis, nothing)

@@ -1,0 +1,121 @@
+"""Forward and backward through HydroPy: our way beside the paper's."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.grid import from_grid, grid_network, grid_weather, run_through_time, to_grid
+from benchmarks.measure import Cost, cost_of, in_fresh_process
+from hybridlib.adjoint import differentiable_run
+from hybridlib.backend import tf
+from hybridlib.hydropy.land import Weather
+from hybridlib.hydropy.parameters import Parameters
+from hybridlib.hydropy.step import State
+from hybridlib.rnn import HydroPyNN
+
+SERIES = ("dis", "tws")
+
+
+class Case(NamedTuple):
+    """What both ways start from.
+
+    Attributes:
+        model: HydroPyNN with HydroPy's full cascade.
+        weather: fields (time, cell).
+        parameters: each (…, cell).
+        state: stores at the first day's start, (…, cell).
+        weights: of dis (per m3 d-1) and tws (per mm) in the loss, (cell,).
+    """
+
+    model: HydroPyNN
+    weather: Weather
+    parameters: Parameters
+    state: State
+    weights: dict[str, np.ndarray]
+
+
+def physics_case(model: HydroPyNN, weather: Weather, gauges: np.ndarray) -> Case:
+    """Choose a loss in mm: mean runoff of the gauges' catchments plus mean storage."""
+    basin = model.basin
+    dis = np.zeros(basin.size)
+    dis[gauges] = 1000.0 / basin.upstream_area[gauges] / len(gauges)
+    weights = {"dis": dis, "tws": basin.land / basin.land.sum()}
+    weights = {name: tf.constant(values, model.dtype) for name, values in weights.items()}
+    return Case(model, weather, model.default_parameters(), model.empty_state(), weights)
+
+
+def mean_loss(series: dict[str, tf.Tensor], weights: dict[str, tf.Tensor]):
+    """Weigh every cell, average over days and members."""
+    return sum(tf.reduce_sum(tf.reduce_mean(series[n], 0) * weights[n]) for n in SERIES)
+
+
+def our_gradients(case: Case, segments: int = 1) -> list[tf.Tensor]:
+    """Gradients of the loss for the nine parameters and PET: packed cells, own adjoint."""
+    sources = [*case.parameters, case.weather.pet]
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        _, series = differentiable_run(
+            case.model, case.weather, case.parameters, case.state, SERIES, segments
+        )
+        loss = mean_loss(series, case.weights)
+    return tape.gradient(loss, sources)
+
+
+@tf.function(autograph=False)
+def _gradients_through_time(weather, parameters, state, land, network, substeps, weights):
+    sources = [*parameters, weather.pet]
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        series = run_through_time(weather, parameters, state, land, network, substeps)
+        loss = mean_loss(series, weights)
+    return tape.gradient(loss, sources)
+
+
+def measure_ours(case: Case, repeats: int = 3, segments: int = 1) -> tuple[list[np.ndarray], Cost]:
+    gradients, cost = cost_of(lambda: our_gradients(case, segments), repeats)
+    return [gradient.numpy() for gradient in gradients], cost
+
+
+def measure_paper(case: Case, repeats: int = 3) -> tuple[list[np.ndarray], Cost]:
+    model, basin = case.model, case.model.basin
+    active = basin.unpack(np.ones(basin.size), 0.0).ravel()
+    inputs = (
+        grid_weather(basin, case.weather),
+        to_grid(basin, case.parameters),
+        to_grid(basin, case.state),
+        to_grid(basin, model.land),
+        grid_network(model),
+        model.substeps,
+        {name: to_grid(basin, values) * active for name, values in case.weights.items()},
+    )
+    gradients, cost = cost_of(lambda: _gradients_through_time(*inputs), repeats)
+    return [from_grid(basin, gradient.numpy()) for gradient in gradients], cost
+
+
+def compare_physics(case: Case, repeats: int = 3) -> dict:
+    """Measure both ways in fresh processes, one after the other.
+
+    Returns:
+        speedup and memory_ratio (paper over ours), gradient_difference (largest over parameters
+        and PET of max(abs(difference)) / max(abs(theirs))), the costs behind them and the size.
+    """
+    ours, our_cost = in_fresh_process(measure_ours, case, repeats)
+    paper, paper_cost = in_fresh_process(measure_paper, case, repeats)
+    names = (*Parameters._fields, "pet")
+    differences = {
+        name: float(np.abs(a - b).max() / np.abs(b).max())
+        for name, a, b in zip(names, ours, paper, strict=True)
+    }
+    return {
+        "speedup": paper_cost.seconds / our_cost.seconds,
+        "memory_ratio": paper_cost.megabytes / our_cost.megabytes,
+        "gradient_difference": max(differences.values()),
+        "days": len(case.weather.rainf),
+        "cells": case.model.basin.size,
+        "grid_cells": int(np.prod(case.model.basin.shape)),
+        "ours": our_cost._asdict(),
+        "paper": paper_cost._asdict(),
+        "gradient_differences": differences,
+    }

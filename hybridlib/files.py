@@ -1,0 +1,31 @@
+"""Files that appear under their name only when they are whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_whole(path: Path | str) -> Iterator[Path]:
+    """Give a name to write under, and the real name only when all went well.
+
+    A reader, or a run after a power cut, sees the old file or the new one, never a piece.
+
+    Raises:
+        OSError: with the file's name, where it cannot be written; what stood there stays.
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(f"{path}: cannot be written ({reason}); what stood there is kept") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+"""Which observations train and which validate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hybridlib.schema import InputError
+
+SPLITS = ("temporal",)
+LONG_RECORD = 8
+"""Years after the warm-up beyond which five sevenths train, as in the paper; else half do."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """Whole years, both ends included."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+    @classmethod
+    def parse(cls, text: str) -> Period:
+        """Read "2003-2012".
+
+        Raises:
+            InputError: anything else.
+        """
+        first, dash, last = text.partition("-")
+        if not (dash and first.isdigit() and last.isdigit() and int(first) <= int(last)):
+            raise InputError(f"period '{text}' is not understood; expected years like 2003-2012")
+        return cls(int(first), int(last))
+
+    def holds(self, time: pd.DatetimeIndex):
+        """Whether each day or month lies in it."""
+        return (time.year >= self.first) & (time.year <= self.last)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A temporal split: the years before ``train`` only settle the stores."""
+
+    train: Period
+    validation: Period
+
+    def inner(self) -> Split:
+        """Split the training period itself: its last 30 % of years (one at least) are held out.
+
+        Raises:
+            InputError: a training period of one year.
+        """
+        years = self.train.last - self.train.first + 1
+        if years < 2:
+            raise InputError(
+                f"the training period {self.train} has one year; choosing the number of steps "
+                "inside it needs two (give --epochs and --no-choose)"
+            )
+        last = self.train.last - max(1, round(0.3 * years))
+        return Split(Period(self.train.first, last), Period(last + 1, self.train.last))
+
+
+def temporal_split(
+    days: pd.DatetimeIndex,
+    discharge_days: pd.DatetimeIndex,
+    baseline_end: int | None = None,
+    train: Period | None = None,
+    validation: Period | None = None,
+) -> Split:
+    """Split a record in time; for the Amazon 2001-2016 the paper's 2003-2012 and 2013-2016.
+
+    The first two years settle the stores (one of a record below six years), as do years before
+    the first discharge. Of the rest, five sevenths train if there are more than
+    :data:`LONG_RECORD`, else half, and in any case the years of the storage baseline.
+
+    Args:
+        days: the days of the weather.
+        discharge_days: days with discharge.
+        baseline_end: last year of the storage anomalies' baseline.
+        train: training years, instead of the rule.
+        validation: validation years, instead of the rest.
+
+    Raises:
+        InputError: periods outside the record, overlapping, or a record too short.
+    """
+    begin, end = days[0].year, days[-1].year
+    warm = begin + (2 if end - begin >= 5 else 1)
+    first = max(warm, discharge_days[0].year)
+    if train is None:
+        years = min(end, discharge_days[-1].year) - first + 1
+        if years < 2:
+            raise InputError(
+                f"weather {begin}-{end} and discharge from {discharge_days[0].year} leave {years} "
+                "years after the warm-up; expected at least two, to train and to validate"
+            )
+        share = 5 / 7 if years > LONG_RECORD else 1 / 2
+        last = first + max(1, round(share * years)) - 1
+        train = Period(first, min(max(last, baseline_end or last), first + years - 2))
+    validation = validation or Period(train.last + 1, min(end, discharge_days[-1].year))
+    _check(train, validation, begin, end)
+    return Split(train, validation)
+
+
+def _check(train: Period, validation: Period, begin: int, end: int) -> None:
+    for name, period in (("training", train), ("validation", validation)):
+        if not begin <= period.first <= period.last <= end:
+            raise InputError(f"{name} period {period}; expected years within {begin}-{end}")
+    if train.first <= begin:
+        raise InputError(
+            f"training period {train} starts with the record; expected a year before it, "
+            "in which the stores settle"
+        )
+    if validation.first <= train.last and train.first <= validation.last:
+        raise InputError(f"training {train} and validation {validation} overlap")

@@ -1,0 +1,459 @@
+"""The fit: from a scheme and a study to a folder with weights, resumable at any moment."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hybridlib import __version__
+from hybridlib.backend import keras, tf
+from hybridlib.files import written_whole
+from hybridlib.networks import KERNELS
+from hybridlib.problem import Problem, basin_digest, build_problem
+from hybridlib.rnn import VARIABLES
+from hybridlib.schema import InputError
+from hybridlib.schemes import Learner, find_scheme
+from hybridlib.splits import SPLITS, Period, Split, temporal_split
+from hybridlib.study import Study, open_study
+
+CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
+CHECKPOINT = Path("checkpoints") / "last.npz"
+CLIP = 1.0
+"""Largest norm of a member's gradient; a longer one is shortened to it."""
+
+
+class TrainingError(RuntimeError):
+    """A training that cannot go on; its last checkpoint is whole."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A schedule of Adam.
+
+    Attributes:
+        free: first learning rate of free parameters, in logits.
+        network: first learning rate of network weights.
+        half_life: steps after which the rate has halved; None keeps it.
+        steps: most steps.
+        patience: steps without a better held-out loss after which the choice of steps ends.
+    """
+
+    free: float
+    network: float
+    half_life: float | None
+    steps: int
+    patience: int
+
+    def rate(self, step: int, kind: str) -> float:
+        """Learning rate of a step, from 0 on."""
+        first = self.free if kind == "free" else self.network
+        return first if self.half_life is None else first * 0.5 ** (step / self.half_life)
+
+
+PRESETS = {
+    "paper": Preset(free=5e-4, network=5e-4, half_life=None, steps=300, patience=300),
+    "fast": Preset(free=5e-2, network=5e-3, half_life=40.0, steps=80, patience=15),
+}
+"""The paper's setting (Adam, 5e-4, 300 iterations), and a faster schedule."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what a run learns; kept in the run's ``config.json``.
+
+    Attributes:
+        scheme: a name in :data:`~hybridlib.schemes.SCHEMES`.
+        study: the prepared study, as it was given.
+        split: "temporal".
+        train: training years ("2003-2012"); empty for the split's rule.
+        validation: validation years; empty for the split's rule.
+        preset: a name in :data:`PRESETS`.
+        epochs: most steps; 0 for the preset's.
+        choose: choose the number of steps inside the training period, then refit on all of it.
+        seed: of the first member; the others follow.
+        members: ensemble members, in one program.
+        replacement: "conv3d", or "fcnn" for the rival without neighbours.
+        precision: "float32" or "bfloat16", of the replacement network.
+        deterministic: use only TensorFlow operations that are reproducible on any thread count.
+    """
+
+    scheme: str
+    study: str
+    split: str = "temporal"
+    train: str = ""
+    validation: str = ""
+    preset: str = "fast"
+    epochs: int = 0
+    choose: bool = True
+    seed: int = 0
+    members: int = 1
+    replacement: str = "conv3d"
+    precision: str = "float32"
+    deterministic: bool = False
+
+    def __post_init__(self):
+        known = {
+            "split": SPLITS,
+            "preset": PRESETS,
+            "replacement": KERNELS,
+            "precision": ("float32", "bfloat16"),
+        }
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise InputError(
+                    f"{name} '{getattr(self, name)}' is unknown; expected {' or '.join(values)}"
+                )
+        for name, least in (("epochs", 0), ("seed", 0), ("members", 1)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}; expected at least {least}")
+        if not find_scheme(self.scheme).trained:
+            raise InputError(f"scheme '{self.scheme}' has nothing to train; evaluate it instead")
+
+    @property
+    def steps(self) -> int:
+        """Most steps."""
+        return self.epochs or PRESETS[self.preset].steps
+
+
+def split_of(study: Study, train: str = "", validation: str = "") -> Split:
+    """The temporal split of a study; periods as text, empty for the rule."""
+    seen = study.discharge.discharge.notnull().any("station").values
+    if not seen.any():
+        raise InputError(f"{study.path}: discharge has no observation at any gauge")
+    baseline = int(study.twsa.attrs["baseline_last"][:4]) if study.has("twsa") else None
+    return temporal_split(
+        study.days,
+        study.discharge.indexes["time"][seen],
+        baseline,
+        Period.parse(train) if train else None,
+        Period.parse(validation) if validation else None,
+    )
+
+
+def train(
+    settings: Settings,
+    folder: Path | str,
+    resume: bool = False,
+    progress: Callable[[dict], None] | None = None,
+) -> Path:
+    """Train a scheme; ``folder`` then holds its weights.
+
+    Args:
+        settings: what is learned.
+        folder: of the run; new or empty, or with ``resume`` one that holds this very run.
+        resume: go on from the last checkpoint; the weights are those of a run never stopped.
+        progress: called after each step with its row of the history and the steps still to come.
+
+    Returns:
+        The file with the weights.
+
+    Raises:
+        InputError: settings or study that cannot be used, or another run in ``folder``.
+        TrainingError: a loss or gradient that is not finite.
+        OSError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    if settings.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    study = open_study(settings.study)
+    scheme = find_scheme(settings.scheme)
+    split = split_of(study, settings.train, settings.validation)
+    _claim(folder, settings, study, split, resume)
+    problem = build_problem(study, scheme, split, split.train.last, settings.replacement)
+    fit = Fit(problem, settings)
+    if (folder / CHECKPOINT).exists():
+        fit.restore(folder / CHECKPOINT)
+    while not fit.done:
+        row = fit.step()
+        fit.save(folder / CHECKPOINT)
+        _write_history(folder / HISTORY, fit.history)
+        if progress is not None:
+            progress(row)
+    return save_weights(folder / WEIGHTS, fit.learners)
+
+
+class Fit:
+    """A training between two steps: weights, optimisers, history.
+
+    It has two phases. "choose" fits the first years of the training period and watches the loss
+    of its last ones, to find each member's number of steps. "fit" starts again on all of the
+    training period. Validation years are never read.
+
+    Args:
+        problem: up to the end of the training period.
+        settings: of the run.
+    """
+
+    def __init__(self, problem: Problem, settings: Settings):
+        self.problem, self.settings = problem, settings
+        self.preset = PRESETS[settings.preset]
+        self.history: list[dict] = []
+        self.chosen = [settings.steps] * settings.members
+        self._objectives = {"fit": (problem.objective(problem.split.train), None)}
+        if settings.choose:
+            inner = problem.split.inner()
+            self._objectives["choose"] = tuple(
+                problem.objective(period) for period in (inner.train, inner.validation)
+            )
+        self._begin("choose" if settings.choose else "fit")
+
+    def _begin(self, phase: str) -> None:
+        """Start a phase at the untrained model."""
+        s = self.settings
+        self.phase, self.epoch = phase, 0
+        self.learners = [
+            self.problem.learner(s.seed + m, s.replacement, s.precision) for m in range(s.members)
+        ]
+        self.optimizers = [keras.optimizers.Adam() for _ in self.learners]
+        for optimizer, learner in zip(self.optimizers, self.learners, strict=True):
+            optimizer.build(learner.trainable_variables)
+
+    @property
+    def done(self) -> bool:
+        """Whether every member has made its steps on all of the training period."""
+        return self.phase == "fit" and self.epoch >= max(self.chosen)
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Series that do not count, and why."""
+        objective = self._objectives["fit"][0]
+        storage = objective.twsa.skipped if objective.twsa else {}
+        return {**objective.discharge.skipped, **storage}
+
+    def step(self) -> dict:
+        """Make one step of every member; return its row of the history (means over members)."""
+        begin = time.perf_counter()
+        objective, held_out = self._objectives[self.phase]
+        variables = [learner.trainable_variables for learner in self.learners]
+        with tf.GradientTape() as tape:
+            discharge, twsa = self.problem.predict(self.learners)
+            scores = objective(discharge, twsa)
+            total = tf.reduce_sum(scores["loss"])
+        gradients = tape.gradient(total, variables)
+        self._check(total, gradients)
+        if held_out is not None:
+            scores["held_out"] = held_out(discharge, twsa)["loss"]
+        self._apply(gradients, variables)
+        scores = {name: np.atleast_1d(values.numpy()) for name, values in scores.items()}
+        row = {"phase": self.phase, "epoch": self.epoch}
+        row |= {f"{name}_{m}": float(v[m]) for name, v in scores.items() for m in range(len(v))}
+        self.history.append(row | {"seconds": round(time.perf_counter() - begin, 2)})
+        self.epoch += 1
+        if self.phase == "choose" and self._settled():
+            self.chosen = [self._best(m) for m in range(len(self.learners))]
+            self._begin("fit")
+        return self._summary(scores)
+
+    def _apply(self, gradients, variables) -> None:
+        rate = self.preset.rate(self.epoch, self.problem.scheme.parameters)
+        for m, optimizer in enumerate(self.optimizers):
+            if self.phase == "fit" and self.epoch >= self.chosen[m]:
+                continue
+            optimizer.learning_rate = rate
+            clipped, _ = tf.clip_by_global_norm(gradients[m], CLIP)
+            optimizer.apply(clipped, variables[m])
+
+    def _held_out(self, member: int) -> np.ndarray:
+        rows = [row for row in self.history if row["phase"] == "choose"]
+        return np.array([row[f"held_out_{member}"] for row in rows])
+
+    def _best(self, member: int) -> int:
+        """Step with the least held-out loss before patience ended; at least one."""
+        losses = self._held_out(member)
+        best = 0
+        for step in range(1, len(losses)):
+            if losses[step] < losses[best]:
+                best = step
+            elif step - best >= self.preset.patience:
+                break
+        return max(best, 1)
+
+    def _settled(self) -> bool:
+        """Whether no member can find a better number of steps any more."""
+        if self.epoch > self.settings.steps:
+            return True
+        waited = [self.epoch - 1 - self._best(m) for m in range(len(self.learners))]
+        return min(waited) >= self.preset.patience
+
+    def _summary(self, scores: dict) -> dict:
+        """What a reader of the progress wants to see."""
+        row = {key: self.history[-1][key] for key in ("phase", "epoch", "seconds")}
+        row |= {name: float(values.mean()) for name, values in scores.items()}
+        to_fit = max(self.chosen) if self.phase == "fit" else 2 * self.settings.steps
+        return row | {"left": to_fit - self.epoch}
+
+    def _check(self, loss, gradients) -> None:
+        flat = tf.nest.flatten(gradients)
+        if np.isfinite(loss) and all(bool(tf.reduce_all(tf.math.is_finite(g))) for g in flat):
+            return
+        raise TrainingError(
+            f"epoch {self.epoch} of phase {self.phase}: loss or gradient is not finite: "
+            f"{find_not_finite(self.problem, self.learners)}; the last checkpoint is kept"
+        )
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; it replaces the last one only when it is whole."""
+        arrays = {
+            f"{m}_{kind}_{k}": variable.numpy()
+            for m, pair in enumerate(zip(self.learners, self.optimizers, strict=True))
+            for kind, owner in zip(("weight", "optimizer"), pair, strict=True)
+            for k, variable in enumerate(_variables(owner))
+        }
+        state = {name: getattr(self, name) for name in ("phase", "epoch", "chosen", "history")}
+        with written_whole(path) as part, open(part, "wb") as file:
+            np.savez(file, state=np.array(json.dumps(state)), **arrays)
+
+    def restore(self, path: Path) -> None:
+        """Go back to a checkpoint.
+
+        Raises:
+            InputError: the file is no checkpoint of this run.
+        """
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+                state = json.loads(str(stored["state"]))
+                for m, pair in enumerate(zip(self.learners, self.optimizers, strict=True)):
+                    for kind, owner in zip(("weight", "optimizer"), pair, strict=True):
+                        for k, variable in enumerate(_variables(owner)):
+                            variable.assign(stored[f"{m}_{kind}_{k}"])
+        except (ValueError, KeyError, OSError, EOFError) as error:
+            raise InputError(f"{path}: not a checkpoint of this run ({error})") from None
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def _variables(owner) -> list:
+    return owner.variables if isinstance(owner, keras.optimizers.Optimizer) else owner.weights
+
+
+def find_not_finite(problem: Problem, learners: list[Learner]) -> str:
+    """Say in words where the first number that is not finite arises: cell, day and variable."""
+    basin = problem.model.basin
+    for member, learner in enumerate(learners):
+        parameters, pet = problem.driven_by([learner])
+        for name, field in parameters._asdict().items():
+            bad = ~np.isfinite(field)
+            if bad.any():
+                return f"parameter {name} {basin.describe(int(bad.argmax()))}, member {member}"
+        weather = problem.weather._replace(pet=pet)
+        found = _first_bad_day(
+            problem, {n: getattr(weather, n).numpy() for n in weather._fields[:4]}
+        )
+        if found:
+            return f"{found} (weather), member {member}"
+        _, series = problem.model.run(weather, parameters, problem.start, VARIABLES[:20])
+        found = _first_bad_day(problem, series)
+        if found:
+            return f"{found}, member {member}"
+    return "the run itself is finite, its gradient is not"
+
+
+def _first_bad_day(problem: Problem, series: dict[str, np.ndarray]) -> str:
+    """The first value that is not finite, in words; empty where all are."""
+    first = {}
+    for name, values in series.items():
+        bad = ~np.isfinite(values)
+        if bad.any():
+            first[name] = tuple(np.argwhere(bad)[0])
+    if not first:
+        return ""
+    name = min(first, key=lambda key: first[key][0])
+    day, cell = first[name][0], first[name][-1]
+    return f"{name} {problem.model.basin.describe(int(cell))} on {problem.days[day]:%Y-%m-%d}"
+
+
+def _claim(folder: Path, settings: Settings, study: Study, split: Split, resume: bool) -> None:
+    """Write the configuration, or see that the folder holds this very run."""
+    config = asdict(settings) | {
+        "train": str(split.train),
+        "validation": str(split.validation),
+        "basin": basin_digest(study.basin),
+        "source": study.attrs.get("source", "unknown"),
+    }
+    versions = {"hybridlib": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
+    path = folder / CONFIG
+    if not path.exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder}: holds files that are no run; expected a new folder")
+        (folder / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as part:
+            part.write_text(json.dumps(config | {"versions": versions}, indent=2) + "\n")
+        return
+    if not resume:
+        raise InputError(f"{folder}: a run is here; --resume goes on with it, or name another")
+    found = read_config(folder)
+    for name, value in config.items():
+        if found.get(name) != value:
+            raise InputError(
+                f"{path}: the run here has {name} {found.get(name)!r}; {value!r} is asked for"
+            )
+
+
+def read_config(folder: Path | str) -> dict:
+    """Read a run's configuration.
+
+    Raises:
+        InputError: no run there, or a key that is unknown or missing.
+    """
+    path = Path(folder) / CONFIG
+    if not path.is_file():
+        raise InputError(f"{folder}: no run here; expected a {CONFIG} of `hybridlib train`")
+    try:
+        config = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error})") from None
+    expected = {f.name for f in fields(Settings)} | {"basin", "source", "versions"}
+    for word, names in (("unknown", set(config) - expected), ("missing", expected - set(config))):
+        if names:
+            raise InputError(f"{path}: {word} key {', '.join(sorted(names))}")
+    return config
+
+
+def _write_history(path: Path, history: list[dict]) -> None:
+    with written_whole(path) as part:
+        pd.DataFrame(history).to_csv(part, index=False, float_format="%.6g")
+
+
+class _Members(keras.Model):
+    """What is written to the weights file."""
+
+    def __init__(self, learners: list[Learner]):
+        super().__init__()
+        self.members = list(learners)
+        self.built = True
+
+
+def save_weights(path: Path, learners: list[Learner]) -> Path:
+    """Write the weights of all members."""
+    with written_whole(path) as part:
+        whole = part.with_name("part.weights.h5")
+        try:
+            _Members(learners).save_weights(whole)
+            whole.replace(part)
+        finally:
+            whole.unlink(missing_ok=True)
+    return path
+
+
+def load_weights(path: Path, learners: list[Learner]) -> None:
+    """Read the weights of all members.
+
+    Raises:
+        InputError: no such file, or weights of another scheme, basin or number of members.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no weights here; the training has not ended (--resume ends it)")
+    try:
+        _Members(learners).load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path}: weights of another scheme, basin or ensemble ({reason})"
+        ) from None
