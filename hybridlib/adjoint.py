@@ -50,6 +50,8 @@ def differentiable_run(
     """
     names = tuple(sorted(known_variables(variables)))
     days = len(weather.rainf)
+    if days == 0:
+        raise InputError("the weather has no day; expected at least one")
     if not 1 <= segments <= days:
         raise InputError(f"{segments} segments are asked for; expected 1 to {days}, the days")
     parts = [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(days), segments)]

@@ -1,4 +1,4 @@
-"""The command line: ``hybridlib twin | prepare | simulate | notebooks | book``."""
+"""The command line: ``hybridlib twin | prepare | simulate | train | evaluate | …``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="HydroPy as a recurrent neural network: twin, prepare, simulate and the book.",
+    help="HydroPy as a recurrent neural network: twin, prepare, simulate, train, evaluate and the book.",
 )
 console = Console(stderr=True)
 
@@ -174,6 +174,110 @@ def simulate(
     console.print(f"{output}: {len(names)} variables")
     if restart_out is not None:
         console.print(f"{restart_out}: stores after the last day")
+
+
+@app.command()
+def train(
+    scheme: Annotated[
+        str,
+        typer.Option(help="hydropynn_q, hydropynn_qs, hybrid_q, hybrid_qs or hybrid_qs_plus."),
+    ],
+    study: Annotated[Path, typer.Option(help="Prepared study (prepare or twin make one).")],
+    run: Annotated[Path, typer.Option(help="Folder of the run; new, or with --resume its own.")],
+    split: Annotated[str, typer.Option(help="temporal.")] = "temporal",
+    train_years: Annotated[str, typer.Option(help="Such as 2003-2012; by default a rule.")] = "",
+    validation_years: Annotated[str, typer.Option(help="Such as 2013-2016.")] = "",
+    preset: Annotated[str, typer.Option(help="fast, or paper (Adam 5e-4, 300 steps).")] = "fast",
+    epochs: Annotated[int, typer.Option(help="Most steps; 0: the preset's.")] = 0,
+    choose: Annotated[
+        bool,
+        typer.Option(help="Choose the steps inside the training years, then refit on all of them."),
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of the first member's start.")] = 0,
+    members: Annotated[int, typer.Option(help="Members of an ensemble, in one program.")] = 1,
+    replacement: Annotated[
+        str, typer.Option(help="conv3d, or fcnn, which sees no neighbours.")
+    ] = "conv3d",
+    precision: Annotated[
+        str, typer.Option(help="float32, or bfloat16 for the replacement network.")
+    ] = "float32",
+    deterministic: Annotated[
+        bool, typer.Option(help="Only operations that are reproducible by design.")
+    ] = False,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
+) -> None:
+    """Train a scheme; a stopped training goes on with --resume to the very same weights.
+
+    Example: `hybridlib train --scheme hybrid_qs --study data/cache/default.zarr --run runs/qs`
+    """
+    from hybridlib.training import Settings
+    from hybridlib.training import train as fit
+
+    settings = Settings(
+        scheme, str(study), split, train_years, validation_years, preset, epochs, choose, seed,
+        members, replacement, precision, deterministic,
+    )  # fmt: skip
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[scores]}")
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("reading", total=None, scores="")
+
+        def progress(row: dict) -> None:
+            shown = {"loss": "loss", "nse_discharge": "NSE Q", "nse_twsa": "NSE TWSA"}
+            scores = " ".join(f"{text} {row[key]:.3f}" for key, text in shown.items())
+            step = f"{row['phase']} {row['epoch']}"
+            done = bar.tasks[0].completed + 1
+            bar.update(task, description=step, scores=scores, completed=done)
+            bar.update(task, total=done + row["left"])
+
+        weights = fit(settings, run, resume, progress)
+    console.print(f"{weights}: trained; `hybridlib evaluate --run {run}` scores it")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path | None, typer.Option(help="Folder of a finished run.")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="An untrained scheme instead, such as hydropynn.")
+    ] = None,
+    study: Annotated[Path | None, typer.Option(help="The study; a run's own by default.")] = None,
+    train_years: Annotated[str, typer.Option(help="For --scheme; by default a rule.")] = "",
+    validation_years: Annotated[str, typer.Option(help="For --scheme; by default the rest.")] = "",
+    output: Annotated[
+        Path | None, typer.Option(help="NetCDF for the scores; metrics.nc in the run by default.")
+    ] = None,
+) -> None:
+    """Score a model by gauge and box, in training and validation years, and close its water.
+
+    Example: `hybridlib evaluate --run runs/qs` or `hybridlib evaluate --scheme hydropynn
+    --study data/cache/default.zarr`
+    """
+    from hybridlib import evaluation
+    from hybridlib.study import open_study
+
+    if (run is None) == (scheme is None) or (scheme is not None and study is None):
+        raise InputError("give either --run, or --scheme with --study")
+    with console.status("running the model"):
+        if run is not None:
+            model = evaluation.open_run(run, study)
+        else:
+            data = open_study(study)
+            model = evaluation.open_untrained(data, scheme, train_years, validation_years)
+        scores = evaluation.evaluate(*model)
+    for name in scores.data_vars:
+        typer.echo(
+            f"\n{name}, {scores.attrs['study']} ({scores.attrs['source']}); train ", nl=False
+        )
+        typer.echo(f"{scores.attrs['train']}, validation {scores.attrs['validation']}")
+        table = evaluation.table(scores, name)
+        typer.echo(table.to_string(float_format="{:.3f}".format))
+        typer.echo(
+            table.median().rename("median").to_frame().T.to_string(float_format="{:.3f}".format)
+        )
+    typer.echo(f"\nwater from nowhere: at most {scores.attrs['water_from_nowhere_mm']:.1e} mm")
+    target = output or (run / "metrics.nc" if run is not None else None)
+    if target is not None:
+        evaluation.write_metrics(target, scores)
+        console.print(f"{target}: scores")
 
 
 @app.command()

@@ -59,7 +59,7 @@ class Preset:
 
 PRESETS = {
     "paper": Preset(free=5e-4, network=5e-4, half_life=None, steps=300, patience=300),
-    "fast": Preset(free=5e-2, network=5e-3, half_life=40.0, steps=80, patience=15),
+    "fast": Preset(free=0.1, network=5e-3, half_life=30.0, steps=60, patience=15),
 }
 """The paper's setting (Adam, 5e-4, 300 iterations), and a faster schedule."""
 

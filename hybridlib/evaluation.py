@@ -1,0 +1,190 @@
+"""What a trained model is worth: scores by gauge and box, water balance, recovered truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridlib import metrics
+from hybridlib.backend import tf
+from hybridlib.files import written_whole
+from hybridlib.hydropy.land import Weather
+from hybridlib.problem import Problem, basin_digest, build_problem
+from hybridlib.rnn import BLOCK, VARIABLES
+from hybridlib.schema import InputError
+from hybridlib.schemes import Learner, find_scheme
+from hybridlib.simulate import study_model
+from hybridlib.splits import Period, Split
+from hybridlib.study import Study, open_study
+from hybridlib.training import WEIGHTS, Settings, load_weights, read_config, split_of
+
+METRICS = {"NSE": metrics.nse, "KGE": metrics.kge, "RMSE": metrics.rmse}
+UNITS = {"discharge": "m3 s-1", "twsa": "mm"}
+
+
+def open_run(folder: Path | str, study: Path | str | None = None) -> tuple[Problem, list[Learner]]:
+    """Rebuild a trained model from its folder, on all days of its study.
+
+    Args:
+        folder: of the run, as `hybridlib train` left it.
+        study: where the study lies now; by default where it lay then.
+
+    Raises:
+        InputError: no finished run there, or a study of another basin.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    study = open_study(study or config["study"])
+    if basin_digest(study.basin) != config["basin"]:
+        raise InputError(
+            f"{folder}: weights of another basin than {study.path} "
+            f"(found {config['basin']}, expected {basin_digest(study.basin)})"
+        )
+    names = {field.name for field in fields(Settings)}
+    settings = Settings(**{key: value for key, value in config.items() if key in names})
+    split = Split(Period.parse(config["train"]), Period.parse(config["validation"]))
+    scheme = find_scheme(settings.scheme)
+    problem = build_problem(study, scheme, split, study.days[-1].year, settings.replacement)
+    learners = [
+        problem.learner(settings.seed + m, settings.replacement, settings.precision)
+        for m in range(settings.members)
+    ]
+    load_weights(folder / WEIGHTS, learners)
+    return problem, learners
+
+
+def open_untrained(
+    study: Study, name: str, train: str = "", validation: str = ""
+) -> tuple[Problem, list[Learner]]:
+    """A scheme at its start, on all days of a study."""
+    split = split_of(study, train, validation)
+    problem = build_problem(study, find_scheme(name), split, study.days[-1].year)
+    return problem, [problem.learner(0)]
+
+
+def simulate_members(problem: Problem, learners: Sequence[Learner]) -> xr.Dataset:
+    """Observations and simulations of every member.
+
+    Returns:
+        discharge_observed (time, station) and discharge_simulated (member, time, station), m3 s-1;
+        with gravimetry twsa_observed (month, box) and twsa_simulated (member, month, box), mm.
+    """
+    runs = [_simulate(problem, learner) for learner in learners]
+    gauges = problem.study.discharge.discharge.reindex(time=problem.days)
+    dims = {"time": problem.days, "station": gauges.station}
+    fields = {
+        "discharge_observed": gauges.load(),
+        "discharge_simulated": _members([run[0] for run in runs], dims, "m3 s-1"),
+    }
+    if problem.boxes is not None:
+        boxes = problem.boxes
+        dims = {"month": boxes.month, "box": boxes.box}
+        fields |= {
+            "twsa_observed": boxes.twsa,
+            "twsa_simulated": _members([run[1] for run in runs], dims, "mm"),
+        }
+    return xr.Dataset(fields).assign_attrs(scheme=problem.scheme.name)
+
+
+def _simulate(problem: Problem, learner: Learner):
+    """Discharge and anomaly of one member, without keeping what only gradients need."""
+    parameters, pet = problem.driven_by([learner])
+    weather = problem.weather._replace(pet=pet)
+    _, series = problem.model.run(weather, parameters, problem.start, ("dis", "tws"))
+    see = problem.instruments
+    twsa = None if problem.boxes is None else see.anomaly(series["tws"]).numpy()
+    return see.discharge(series["dis"]).numpy(), twsa
+
+
+def _members(values: list[np.ndarray], coords: dict, units: str) -> xr.DataArray:
+    coords = {"member": np.arange(len(values)), **coords}
+    return xr.DataArray(np.stack(values), coords, tuple(coords), attrs={"units": units})
+
+
+def score(pairs: xr.Dataset, split: Split) -> xr.Dataset:
+    """NSE, KGE and RMSE of every member by gauge and box, training and validation apart.
+
+    Returns:
+        discharge (metric, period, member, station) and, with gravimetry, twsa
+        (metric, period, member, box); NaN where a score is not defined.
+    """
+    scored = {}
+    for name in (n for n in UNITS if f"{n}_observed" in pairs):
+        observed, simulated = pairs[f"{name}_observed"], pairs[f"{name}_simulated"]
+        time, series = observed.dims
+        parts = []
+        for period in (split.train, split.validation):
+            inside = period.holds(observed.indexes[time])
+            seen = observed.values[inside]
+            members = [member.values[inside] for member in simulated]
+            parts.append([[score(m, seen) for m in members] for score in METRICS.values()])
+        scored[name] = (
+            ("metric", "period", "member", series),
+            np.array(parts).transpose(1, 0, 2, 3),
+            {"long_name": f"scores of {name}; RMSE in {UNITS[name]}"},
+        )
+    coords = {
+        "metric": list(METRICS),
+        "period": ["train", "validation"],
+        "member": pairs.member,
+        **{dim: pairs[dim] for dim in ("station", "box") if dim in pairs.dims},
+    }
+    attrs = {"train": str(split.train), "validation": str(split.validation)}
+    return xr.Dataset(scored, coords, attrs | pairs.attrs)
+
+
+def table(scores: xr.Dataset, name: str) -> pd.DataFrame:
+    """Scores of discharge or storage, one row a gauge or box, mean over the members.
+
+    Args:
+        scores: of :func:`score`.
+        name: "discharge" or "twsa".
+    """
+    mean = scores[name].mean("member")
+    series = mean.dims[-1]
+    stacked = mean.stack(column=("period", "metric")).transpose(series, "column")
+    columns = [" ".join(pair) for pair in stacked.indexes["column"]]
+    return pd.DataFrame(stacked.values, mean.indexes[series].rename(series), columns)
+
+
+def water_closure(problem: Problem, learner: Learner) -> float:
+    """Largest water from nowhere in any cell on any day of a trained model, mm, float64."""
+    model = study_model(problem.study, "float64")
+    parameters, pet = problem.driven_by([learner])
+    weather = Weather(
+        *(field if field.dtype.is_integer else _double(field) for field in problem.weather)
+    )._replace(pet=_double(pet))
+    state, worst = model.cast(problem.start), 0.0
+    for begin in range(0, len(problem.days), BLOCK):
+        part = weather.part(slice(begin, begin + BLOCK))
+        after, series = model.run(part, parameters, state, VARIABLES)
+        for residual in model.water_balance(series, state):
+            worst = max(worst, float(np.abs(residual).max()))
+        state = after
+    return worst
+
+
+def _double(field):
+    return tf.cast(field, tf.float64)
+
+
+def evaluate(problem: Problem, learners: Sequence[Learner]) -> xr.Dataset:
+    """Score a model and close its water: what ``metrics.nc`` holds."""
+    scores = score(simulate_members(problem, learners), problem.split)
+    closure = max(water_closure(problem, learner) for learner in learners)
+    return scores.assign_attrs(
+        water_from_nowhere_mm=closure,
+        study=problem.study.attrs.get("title", problem.study.path.name),
+        source=problem.study.attrs.get("source", "unknown"),
+    )
+
+
+def write_metrics(path: Path, scores: xr.Dataset) -> None:
+    """Write ``metrics.nc``."""
+    with written_whole(path) as part:
+        scores.to_netcdf(part)
