@@ -49,7 +49,7 @@ def differentiable_run(
         InputError: an unknown variable, no day, or a number of segments that days cannot fill.
     """
     names = tuple(sorted(known_variables(variables)))
-    days = len(weather.rainf)
+    days = weather.rainf.shape[0]
     if days == 0:
         raise InputError("the weather has no day; expected at least one")
     if not 1 <= segments <= days:

@@ -18,7 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="HydroPy as a recurrent neural network: twin, prepare, simulate, train, evaluate and the book.",
+    help="HydroPy as a recurrent neural network: data, physics, training and the book.",
 )
 console = Console(stderr=True)
 
@@ -263,16 +263,11 @@ def evaluate(
             data = open_study(study)
             model = evaluation.open_untrained(data, scheme, train_years, validation_years)
         scores = evaluation.evaluate(*model)
+    about = "{study} ({source}); train {train}, validation {validation}".format(**scores.attrs)
     for name in scores.data_vars:
-        typer.echo(
-            f"\n{name}, {scores.attrs['study']} ({scores.attrs['source']}); train ", nl=False
-        )
-        typer.echo(f"{scores.attrs['train']}, validation {scores.attrs['validation']}")
         table = evaluation.table(scores, name)
-        typer.echo(table.to_string(float_format="{:.3f}".format))
-        typer.echo(
-            table.median().rename("median").to_frame().T.to_string(float_format="{:.3f}".format)
-        )
+        table.loc["median"] = table.median()
+        typer.echo(f"\n{name}, {about}\n{table.to_string(float_format='{:.3f}'.format)}")
     typer.echo(f"\nwater from nowhere: at most {scores.attrs['water_from_nowhere_mm']:.1e} mm")
     target = output or (run / "metrics.nc" if run is not None else None)
     if target is not None:

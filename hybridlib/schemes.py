@@ -92,6 +92,7 @@ class Learner(keras.Model):
     ):
         super().__init__(name="learner")
         self.scheme = scheme
+        self.default = tf.stack([tf.cast(field, tf.float32) for field in default])
         self.start = tf.constant(starting_logits(default), tf.float32)
         self.attributes = tf.constant(attributes, tf.float32)
         if scheme.parameters == "free":
@@ -105,6 +106,8 @@ class Learner(keras.Model):
 
     def parameters(self) -> Parameters:
         """The nine parameters, within the ranges of Table 1, (cell,)."""
+        if self.scheme.parameters == "default":
+            return Parameters(*tf.unstack(self.default))
         if self.scheme.parameters == "free":
             return squash(self.start + tf.convert_to_tensor(self.shift))
         return squash(self.start + tf.transpose(self.network(self.attributes)))
