@@ -229,7 +229,10 @@ def train(
             bar.update(task, description=step, scores=scores, completed=done)
             bar.update(task, total=done + row["left"])
 
-        weights = fit(settings, run, resume, progress)
+        def note(text: str) -> None:
+            bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+        weights = fit(settings, run, resume, progress, note)
     console.print(f"{weights}: trained; `hybridlib evaluate --run {run}` scores it")
 
 
@@ -256,6 +259,8 @@ def evaluate(
 
     if (run is None) == (scheme is None) or (scheme is not None and study is None):
         raise InputError("give either --run, or --scheme with --study")
+    if run is not None and (train_years or validation_years):
+        raise InputError("a run is scored in its own years; give years only with --scheme")
     with console.status("running the model"):
         if run is not None:
             model = evaluation.open_run(run, study)

@@ -12,7 +12,8 @@ from pathlib import Path
 def written_whole(path: Path | str) -> Iterator[Path]:
     """Give a name to write under, and the real name only when all went well.
 
-    A reader, or a run after a power cut, sees the old file or the new one, never a piece.
+    A reader, or a run after a power cut, sees the old file or the new one, never a piece. The
+    folder is made where it is missing.
 
     Raises:
         OSError: with the file's name, where it cannot be written; what stood there stays.
@@ -20,12 +21,14 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
-        yield part
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            with open(part, "rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(f"{path}: cannot be written ({reason}); what stood there is kept") from error
-    finally:
-        part.unlink(missing_ok=True)

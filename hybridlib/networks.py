@@ -25,7 +25,8 @@ LEAST_SHARE = 1e-3
 DAYS_A_CHUNK = 366
 
 _LOW = np.array([row.low for row in TABLE_1])[:, None]
-_SPAN = np.array([row.high - row.low for row in TABLE_1])[:, None]
+_HIGH = np.array([row.high for row in TABLE_1])[:, None]
+_SPAN = _HIGH - _LOW
 
 
 def starting_logits(default: Parameters) -> np.ndarray:
@@ -37,8 +38,9 @@ def starting_logits(default: Parameters) -> np.ndarray:
 
 def squash(logits) -> Parameters:
     """Map logits, (…, 9, cell), into the ranges of Table 1."""
-    low, span = (tf.constant(bound, logits.dtype) for bound in (_LOW, _SPAN))
-    return Parameters(*tf.unstack(low + span * tf.sigmoid(logits), axis=-2))
+    low, span, high = (tf.constant(bound, logits.dtype) for bound in (_LOW, _SPAN, _HIGH))
+    # Rounding may carry a saturated parameter past its upper end.
+    return Parameters(*tf.unstack(tf.minimum(low + span * tf.sigmoid(logits), high), axis=-2))
 
 
 def parameterization(seed: int) -> keras.Model:

@@ -62,10 +62,11 @@ def build_target(observed: xr.DataArray, period: Period) -> Target:
     count = seen.sum(axis=0)
     mean = values.sum(axis=0) / np.maximum(count, 1)
     spread = (np.where(seen, values - mean, 0.0) ** 2).sum(axis=0)
+    constant = spread <= 1e-12 * (values**2).sum(axis=0)
     skipped = {
-        name: "no observation" if not n else "observations do not vary, NSE is undefined"
-        for name, n, s in zip(names, count, spread, strict=True)
-        if s <= 1e-12 * np.maximum((values**2).sum(), 1e-30)
+        name: "observations do not vary, NSE is undefined" if n else "no observation"
+        for name, n, flat in zip(names, count, constant, strict=True)
+        if flat
     }
     used = np.array([name not in skipped for name in names])
     if not used.any():

@@ -128,6 +128,8 @@ def build_problem(
     days = study.days[study.days.year <= last_year]
     covered = slice(days[0], days[-1])
     _check_weather(study, covered)
+    attributes = _normalised_attributes(study)
+    window = _window(study, split, covered, attributes, kind) if scheme.replacement else None
     model = study_model(study)
     weather = study_weather(study, model, covered)
     start, _ = model.spin_up(weather.part(slice(365)), threshold=SETTLED)
@@ -135,7 +137,6 @@ def build_problem(
     if study.has("twsa"):
         boxes = study.twsa.load()
         boxes = boxes.isel(month=months_of(days, boxes.indexes["month"]))
-    attributes = _normalised_attributes(study)
     return Problem(
         study,
         scheme,
@@ -145,7 +146,7 @@ def build_problem(
         weather,
         start,
         attributes[study.basin.row, study.basin.col].astype(np.float32),
-        _window(study, split, covered, attributes, kind) if scheme.replacement else None,
+        window,
         boxes,
         build_instruments(model.basin, study.gauge_cells, days, boxes),
     )
@@ -173,10 +174,7 @@ def _normalised_attributes(study: Study) -> np.ndarray:
     fields = []
     for name in ATTRIBUTES:
         field = study.attributes[name].values.astype(float)
-        own = field[basin.row, basin.col][basin.land]
-        spread = np.nanstd(own)
-        spread = spread if spread > 1e-9 * max(1.0, abs(np.nanmean(own))) else 1.0
-        fields.append(np.nan_to_num((field - np.nanmean(own)) / spread))
+        fields.append(_normalised(field, basin.pack(field)[basin.land]))
     return np.stack(fields, axis=-1)
 
 
@@ -189,10 +187,19 @@ def _window(study: Study, split: Split, days: slice, attributes: np.ndarray, kin
             f"{study.path}: forcing has no {', '.join(missing)}; "
             f"the replacement network reads {', '.join(METEOROLOGY)}"
         )
-    training = split.train.holds(forcing.indexes["time"])
+    time = forcing.indexes["time"]
     fields = np.empty((*forcing.pr.shape, len(METEOROLOGY)), np.float32)
     for k, name in enumerate(METEOROLOGY):
         field = forcing[name].values
-        own = field[training][:, basin.row[basin.land], basin.col[basin.land]].astype(float)
-        fields[..., k] = np.nan_to_num((field - own.mean()) / max(own.std(), 1e-12))
+        packed = basin.pack(field)
+        check_forcing(packed, name, basin, time, str(study.path))
+        fields[..., k] = _normalised(field, packed[split.train.holds(time)][:, basin.land])
     return build_window(fields, attributes, basin, kind)
+
+
+def _normalised(field: np.ndarray, sample: np.ndarray) -> np.ndarray:
+    """A field on the scale of a sample, 0 where missing; centred only, if the sample is constant."""
+    sample = sample.astype(float)
+    mean, spread = np.nanmean(sample), np.nanstd(sample)
+    varies = spread > 1e-9 * max(1.0, abs(mean))
+    return np.nan_to_num((field - mean) / (spread if varies else 1.0))

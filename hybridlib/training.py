@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -105,6 +107,10 @@ class Settings:
             "replacement": KERNELS,
             "precision": ("float32", "bfloat16"),
         }
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value).__name__ != field.type:
+                raise InputError(f"{field.name} is {value!r}; expected {field.type}")
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise InputError(
@@ -142,6 +148,7 @@ def train(
     folder: Path | str,
     resume: bool = False,
     progress: Callable[[dict], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Path:
     """Train a scheme; ``folder`` then holds its weights.
 
@@ -150,6 +157,7 @@ def train(
         folder: of the run; new or empty, or with ``resume`` one that holds this very run.
         resume: go on from the last checkpoint; the weights are those of a run never stopped.
         progress: called after each step with its row of the history and the steps still to come.
+        note: called before the first step with a sentence for each series that does not count.
 
     Returns:
         The file with the weights.
@@ -157,7 +165,7 @@ def train(
     Raises:
         InputError: settings or study that cannot be used, or another run in ``folder``.
         TrainingError: a loss or gradient that is not finite.
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written; what it held is kept.
     """
     folder = Path(folder)
     if settings.deterministic:
@@ -165,15 +173,22 @@ def train(
     study = open_study(settings.study)
     scheme = find_scheme(settings.scheme)
     split = split_of(study, settings.train, settings.validation)
-    _claim(folder, settings, study, split, resume)
+    config = _configuration(settings, study, split)
+    _refuse_another_run(folder, config, resume)
     problem = build_problem(study, scheme, split, split.train.last, settings.replacement)
     fit = Fit(problem, settings)
+    if note is not None:
+        for series, why in fit.skipped.items():
+            note(f"{series} does not count in {split.train}: {why}")
+    # Only now: what cannot be trained leaves no folder behind.
+    _write_config(folder, config)
     if (folder / CHECKPOINT).exists():
         fit.restore(folder / CHECKPOINT)
     while not fit.done:
         row = fit.step()
-        fit.save(folder / CHECKPOINT)
+        # A stop in between repeats the step; the other way round it would lose the last row.
         _write_history(folder / HISTORY, fit.history)
+        fit.save(folder / CHECKPOINT)
         if progress is not None:
             progress(row)
     return save_weights(folder / WEIGHTS, fit.learners)
@@ -222,10 +237,15 @@ class Fit:
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Series that do not count, and why."""
+        """Gauges and boxes that do not count in the training period, and why."""
         objective = self._objectives["fit"][0]
-        storage = objective.twsa.skipped if objective.twsa else {}
-        return {**objective.discharge.skipped, **storage}
+        targets = {"gauge": objective.discharge, "box": objective.twsa}
+        return {
+            f"{kind} {name}": why
+            for kind, target in targets.items()
+            if target is not None
+            for name, why in target.skipped.items()
+        }
 
     def step(self) -> dict:
         """Make one step of every member; return its row of the history (means over members)."""
@@ -295,7 +315,7 @@ class Fit:
             return
         raise TrainingError(
             f"epoch {self.epoch} of phase {self.phase}: loss or gradient is not finite: "
-            f"{find_not_finite(self.problem, self.learners)}; the last checkpoint is kept"
+            f"{find_not_finite(self.problem, self.learners)}; what was learned before is kept"
         )
 
     def save(self, path: Path) -> None:
@@ -323,7 +343,7 @@ class Fit:
                     for kind, owner in zip(("weight", "optimizer"), pair, strict=True):
                         for k, variable in enumerate(_variables(owner)):
                             variable.assign(stored[f"{m}_{kind}_{k}"])
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: not a checkpoint of this run ({error})") from None
         for name, value in state.items():
             setattr(self, name, value)
@@ -369,22 +389,25 @@ def _first_bad_day(problem: Problem, series: dict[str, np.ndarray]) -> str:
     return f"{name} {problem.model.basin.describe(int(cell))} on {problem.days[day]:%Y-%m-%d}"
 
 
-def _claim(folder: Path, settings: Settings, study: Study, split: Split, resume: bool) -> None:
-    """Write the configuration, or see that the folder holds this very run."""
-    config = asdict(settings) | {
+def _configuration(settings: Settings, study: Study, split: Split) -> dict:
+    """All that makes a run this run."""
+    return asdict(settings) | {
         "train": str(split.train),
         "validation": str(split.validation),
         "basin": basin_digest(study.basin),
         "source": study.attrs.get("source", "unknown"),
     }
-    versions = {"hybridlib": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
+
+
+def _refuse_another_run(folder: Path, config: dict, resume: bool) -> None:
+    """See that the folder is new or holds this very run."""
     path = folder / CONFIG
+    if folder.is_file():
+        raise InputError(f"{folder}: a file stands here; expected a new folder")
     if not path.exists():
-        if folder.exists() and any(folder.iterdir()):
+        # A run killed at its very start leaves no more than this piece.
+        if folder.exists() and {p.name for p in folder.iterdir()} - {f"{CONFIG}.part"}:
             raise InputError(f"{folder}: holds files that are no run; expected a new folder")
-        (folder / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as part:
-            part.write_text(json.dumps(config | {"versions": versions}, indent=2) + "\n")
         return
     if not resume:
         raise InputError(f"{folder}: a run is here; --resume goes on with it, or name another")
@@ -394,6 +417,15 @@ def _claim(folder: Path, settings: Settings, study: Study, split: Split, resume:
             raise InputError(
                 f"{path}: the run here has {name} {found.get(name)!r}; {value!r} is asked for"
             )
+
+
+def _write_config(folder: Path, config: dict) -> None:
+    """Write a new run's configuration; that of a run that goes on stays."""
+    path = folder / CONFIG
+    versions = {"hybridlib": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
+    if not path.exists():
+        with written_whole(path) as part:
+            part.write_text(json.dumps(config | {"versions": versions}, indent=2) + "\n")
 
 
 def read_config(folder: Path | str) -> dict:
@@ -406,9 +438,9 @@ def read_config(folder: Path | str) -> dict:
     if not path.is_file():
         raise InputError(f"{folder}: no run here; expected a {CONFIG} of `hybridlib train`")
     try:
-        config = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from None
+        config = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a configuration in JSON ({error})") from None
     expected = {f.name for f in fields(Settings)} | {"basin", "source", "versions"}
     for word, names in (("unknown", set(config) - expected), ("missing", expected - set(config))):
         if names:
@@ -450,10 +482,22 @@ def load_weights(path: Path, learners: list[Learner]) -> None:
     """
     if not path.is_file():
         raise InputError(f"{path}: no weights here; the training has not ended (--resume ends it)")
+    members = _Members(learners)
     try:
-        _Members(learners).load_weights(path)
+        found, expected = _arrays(path), len(members.weights)
+        if found != expected:
+            raise ValueError(f"found {found} arrays, expected {expected}")
+        members.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"{path}: weights of another scheme, basin or ensemble ({reason})"
         ) from None
+
+
+def _arrays(path: Path) -> int:
+    """Number of arrays in a weights file; Keras would not mind any that it does not ask for."""
+    found = []
+    with h5py.File(path) as file:
+        file.visititems(lambda _, item: found.append(isinstance(item, h5py.Dataset)))
+    return sum(found)

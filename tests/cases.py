@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
+from hybridlib.attributes import static_attributes
+from hybridlib.observe import discharge_at, monthly_means
+from hybridlib.rnn import HydroPyNN
+from hybridlib.schema import DISCHARGE, FORCING, TWSA
+from hybridlib.study import Study, place_gauges, write_study
 
 DATA = Path(__file__).parent / "data"
 SHARED = Path(os.environ.get("HYBRIDLIB_SHARED", Path(__file__).parents[2] / "shared"))
@@ -91,3 +98,87 @@ def pack_weather(model, dataset: xr.Dataset):
     """A model's weather from a dataset with HydroPy's names."""
     fields = (model.basin.pack(dataset[name]) for name in ("Precip", "TSurf", "PET"))
     return model.weather(*fields, dataset.indexes["time"])
+
+
+TINY_DAYS = pd.date_range("2001-01-01", "2004-12-31")
+"""Days of the tiny study: 2002-2003 train, 2004 validates."""
+
+
+def tiny_study(folder: Path, twsa: bool = True, radiation: bool = True) -> Study:
+    """Prepare the small basin with observations of a basin that drains faster than HydroPy's own.
+
+    Args:
+        folder: where ``tiny.zarr`` is written.
+        twsa: with storage anomalies of one box, 2002-2004 against 2002-2003.
+        radiation: with all the variables that Penman-Monteith reads.
+    """
+    groups = dict(_tiny_groups())
+    if not twsa:
+        del groups["twsa"]
+    if not radiation:
+        groups["forcing"] = groups["forcing"][["pr", "tas", "evspsblpot"]]
+    return write_study(folder / "tiny.zarr", groups, {"title": "tiny", "source": "twin"})
+
+
+@functools.cache
+def _tiny_groups() -> dict[str, xr.Dataset]:
+    land, weather = landsurface(), _tiny_weather()
+    model = HydroPyNN.from_landsurface(land, zonal_length="geometric")
+    fields = (model.basin.pack(weather[name]) for name in ("pr", "tas", "evspsblpot"))
+    own = model.default_parameters()
+    truth = own._replace(lag_sur=0.5 * own.lag_sur, d_max=2.0 * own.d_max, f_crit=0.8 * own.f_crit)
+    _, series = model.run(model.weather(*fields, TINY_DAYS), truth, variables=("dis", "tws"))
+    return {
+        "forcing": weather,
+        "landsurface": land,
+        "attributes": static_attributes(land, weather),
+        "discharge": _tiny_gauges(series["dis"], model.basin),
+        "twsa": _tiny_box(series["tws"]),
+    }
+
+
+def _tiny_weather() -> xr.Dataset:
+    """Four years of weather, with all the variables of the schema that the networks read."""
+    raw = forcing(landsurface(), len(TINY_DAYS), f"{TINY_DAYS[0]:%F}")
+    own = raw.rename(Precip="pr", TSurf="tas", PET="evspsblpot")
+    rng = np.random.default_rng(8)
+    usual = {"huss": 0.016, "ps": 1e5, "sfcwind": 2.0, "rsds": 200.0, "rlds": 400.0}
+    for name, mean in usual.items():
+        values = mean * rng.uniform(0.8, 1.1, own.pr.shape)
+        own[name] = own.pr.dims, values, FORCING[name].attrs
+    return own.astype("float32")
+
+
+def _tiny_gauges(dis: np.ndarray, basin) -> xr.Dataset:
+    """Three gauges: one with a gap in the training years, one that starts late, one complete."""
+    gauges = xr.Dataset(
+        {
+            "station_lat": ("station", [-3.25, -2.75, -2.25]),
+            "station_lon": ("station", [-58.75, -59.25, -59.75]),
+            "area": ("station", [np.nan] * 3),
+        },
+        {"time": TINY_DAYS, "station": ["mouth", "middle", "head"]},
+    )
+    gauges = place_gauges(gauges, basin, "tiny")
+    places = zip(gauges.cell_lat.values, gauges.cell_lon.values, strict=True)
+    flow = discharge_at(dis, [basin.cell_at(*place) for place in places])
+    flow *= np.random.default_rng(9).lognormal(0.0, 0.05, flow.shape)
+    flow[500:560, 0] = flow[:600, 1] = np.nan
+    gauges["discharge"] = ("time", "station"), flow, DISCHARGE["discharge"].attrs
+    return gauges
+
+
+def _tiny_box(tws: np.ndarray) -> xr.Dataset:
+    """One box around the basin, with a month missing in the baseline and one after it."""
+    months = pd.date_range("2002-01-01", "2004-12-01", freq="MS")
+    seen = monthly_means(tws.mean(axis=1, keepdims=True), TINY_DAYS, months)
+    seen[[7, 29]] = np.nan
+    return xr.Dataset(
+        {
+            "twsa": (("month", "box"), seen - np.nanmean(seen[:24]), TWSA["twsa"].attrs),
+            "box_lat": ("box", [-3.0]),
+            "box_lon": ("box", [-60.0]),
+        },
+        {"month": months, "box": ["whole"]},
+        {"baseline_first": "2002-01", "baseline_last": "2003-12"},
+    )

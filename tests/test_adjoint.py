@@ -180,6 +180,18 @@ def test_does_a_second_gradient_use_the_programs_of_the_first(segments):
     assert counts[0] == counts[1]
 
 
+def test_can_a_training_step_be_traced_around_it():
+    model = _model(cascade=False)
+    start = _start(model, 30)
+    step = tf.function(
+        functools.partial(_slopes, differentiable_run, _total, model), autograph=False
+    )
+    slopes = step.get_concrete_function(*start).structured_outputs
+    weather, parameters, state = start
+    for slope, value in zip(slopes, (*parameters, *state, weather.pet), strict=True):
+        assert slope.shape == value.shape
+
+
 def _ensemble(fields):
     """Three members that differ in every value."""
     rng = np.random.default_rng(2)
