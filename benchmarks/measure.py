@@ -15,11 +15,19 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class Cost(NamedTuple):
-    """Of a call: best of some repeats, what the first took longer, peak above what was held."""
+    """Of a call.
+
+    Attributes:
+        seconds: best of the repeats.
+        compile_seconds: what the first call took longer.
+        megabytes: peak memory above what the process held before the first call.
+        total_megabytes: all memory of the process at that peak.
+    """
 
     seconds: float
     compile_seconds: float
     megabytes: float
+    total_megabytes: float
 
 
 def in_fresh_process(function: Callable, *arguments):
@@ -32,12 +40,13 @@ def cost_of(call: Callable, repeats: int = 3) -> tuple[object, Cost]:
     """Call once to compile and then ``repeats`` times.
 
     Returns:
-        What the first call returned, and the cost. Its memory is that of the hungriest call.
+        What the first call returned, and the cost; its memory is that of the hungriest call.
     """
-    held = _held_memory()
+    held = _forget_peak()
     result, first = timed(call)
     best = min(timed(call)[1] for _ in range(repeats))
-    return result, Cost(best, first - best, _peak_memory() - held)
+    peak = _peak()
+    return result, Cost(best, first - best, peak - held, peak)
 
 
 def timed(call: Callable) -> tuple[object, float]:
@@ -47,25 +56,25 @@ def timed(call: Callable) -> tuple[object, float]:
     return result, time.perf_counter() - start
 
 
-def _held_memory() -> float:
-    """Forget the peak so far; return what the process holds, MB."""
+def _forget_peak() -> float:
+    """Let the peak begin anew and return what the process holds, MB.
+
+    Where the system keeps no such record (macOS) a process has one peak from its beginning on.
+    """
     if not CLEAR.exists():
-        return _peak_memory()
+        return _peak()
     CLEAR.write_text("5")
     return _status("VmRSS")
 
 
-def _peak_memory() -> float:
-    """Largest memory the process held since :func:`_held_memory`, MB.
-
-    Where the system cannot forget a peak (macOS) it is that since the process began.
-    """
+def _peak() -> float:
+    """Most memory the process held since :func:`_forget_peak`, MB."""
     if CLEAR.exists():
         return _status("VmHWM")
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def _status(key: str) -> float:
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(key))
-    return int(line.split()[1]) / 1000.0
+    return int(line.split()[1]) * 1024 / 1e6

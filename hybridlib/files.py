@@ -29,6 +29,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, RuntimeError) as error:
+        # NetCDF tells of a full disk in a RuntimeError.
+        reason = getattr(error, "strerror", None) or str(error)
         raise OSError(f"{path}: cannot be written ({reason}); what stood there is kept") from error

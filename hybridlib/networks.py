@@ -65,7 +65,7 @@ class Replacement(keras.Model):
     Args:
         seed: of the initial kernels.
         kind: "conv3d", or "fcnn" for the rival that sees only the cell and the day.
-        dtype: "float32", or "bfloat16" for the layers' arithmetic; weights stay float32.
+        dtype: of the forward pass, "float32" or "bfloat16"; weights and gradients are float32.
     """
 
     def __init__(self, seed: int, kind: str = "conv3d", dtype: str = "float32"):
@@ -102,8 +102,8 @@ class Replacement(keras.Model):
         @tf.custom_gradient
         def run(static, *weights):
             static, *weights = (tf.stop_gradient(tensor) for tensor in (static, *weights))
-            fixed = (static, weights, window.cells, self.compute)
-            pieces = [_layers(chunk(start), *fixed) for start in starts]
+            fixed = (static, weights, window.cells)
+            pieces = [_layers(chunk(start), *fixed, self.compute) for start in starts]
 
             def gradient(slopes):
                 slopes = tf.pad(slopes, [[0, len(starts) * window.chunk - days], [0, 0]])
@@ -189,11 +189,14 @@ def _layers(weather, static, weights, cells, compute):
 
 
 @tf.function(autograph=False)
-def _pull(weather, static, weights, cells, compute, slopes):
-    """Slopes of the static share and of all weights of a chunk."""
+def _pull(weather, static, weights, cells, slopes):
+    """Slopes of the static share and of all weights of a chunk, in float32.
+
+    In bfloat16 the sums over a chunk stall on processors without it: a year gave half the slope.
+    """
     inputs = [static, *weights]
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        output = _layers(weather, static, weights, cells, compute)
+        output = _layers(weather, static, weights, cells, "float32")
     zero = tf.UnconnectedGradients.ZERO
     return tape.gradient(output, inputs, slopes, unconnected_gradients=zero)

@@ -198,8 +198,8 @@ def _window(study: Study, split: Split, days: slice, attributes: np.ndarray, kin
 
 
 def _normalised(field: np.ndarray, sample: np.ndarray) -> np.ndarray:
-    """A field on the scale of a sample, 0 where missing; centred only, if the sample is constant."""
+    """A field less the mean of a sample, over its spread where it has one; 0 where missing."""
     sample = sample.astype(float)
     mean, spread = np.nanmean(sample), np.nanstd(sample)
-    varies = spread > 1e-9 * max(1.0, abs(mean))
-    return np.nan_to_num((field - mean) / (spread if varies else 1.0))
+    spread = spread if spread > 1e-9 * max(1.0, abs(mean)) else 1.0
+    return np.nan_to_num((field - mean) / spread)

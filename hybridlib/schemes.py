@@ -78,7 +78,7 @@ class Learner(keras.Model):
         attributes: normalised, (cell, 21).
         seed: of the start.
         kind: of :class:`~hybridlib.networks.Replacement`.
-        dtype: of the replacement network's arithmetic.
+        dtype: of the replacement network's forward pass.
     """
 
     def __init__(

@@ -27,6 +27,8 @@ from hybridlib.study import Study, open_study
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
 CHECKPOINT = Path("checkpoints") / "last.npz"
+ROOM = 2**16
+"""Room for the weights file's own structure, bytes a member."""
 CLIP = 1.0
 """Largest norm of a member's gradient; a longer one is shortened to it."""
 
@@ -83,7 +85,8 @@ class Settings:
         members: ensemble members, in one program.
         replacement: "conv3d", or "fcnn" for the rival without neighbours.
         precision: "float32" or "bfloat16", of the replacement network.
-        deterministic: use only TensorFlow operations that are reproducible on any thread count.
+        deterministic: use only operations that TensorFlow calls deterministic. Conv3D rounds by the
+            number of threads all the same; TF_NUM_INTRAOP_THREADS sets it.
     """
 
     scheme: str
@@ -464,10 +467,14 @@ class _Members(keras.Model):
 
 def save_weights(path: Path, learners: list[Learner]) -> Path:
     """Write the weights of all members."""
+    members = _Members(learners)
     with written_whole(path) as part:
+        # On a full disk HDF5 would end the process: see first that there is room.
+        part.write_bytes(bytes(ROOM * len(learners) + 8 * members.count_params()))
+        part.unlink()
         whole = part.with_name("part.weights.h5")
         try:
-            _Members(learners).save_weights(whole)
+            members.save_weights(whole)
             whole.replace(part)
         finally:
             whole.unlink(missing_ok=True)

@@ -122,7 +122,7 @@ def tiny_study(folder: Path, twsa: bool = True, radiation: bool = True) -> Study
 
 @functools.cache
 def _tiny_groups() -> dict[str, xr.Dataset]:
-    land, weather = landsurface(), _tiny_weather()
+    land, weather = landsurface(), tiny_weather()
     model = HydroPyNN.from_landsurface(land, zonal_length="geometric")
     fields = (model.basin.pack(weather[name]) for name in ("pr", "tas", "evspsblpot"))
     own = model.default_parameters()
@@ -137,7 +137,7 @@ def _tiny_groups() -> dict[str, xr.Dataset]:
     }
 
 
-def _tiny_weather() -> xr.Dataset:
+def tiny_weather() -> xr.Dataset:
     """Four years of weather, with all the variables of the schema that the networks read."""
     raw = forcing(landsurface(), len(TINY_DAYS), f"{TINY_DAYS[0]:%F}")
     own = raw.rename(Precip="pr", TSurf="tas", PET="evspsblpot")

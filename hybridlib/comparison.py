@@ -1,0 +1,347 @@
+"""The schemes side by side: weights found where they are kept, or trained here, and then run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridlib import evaluation
+from hybridlib.backend import tf
+from hybridlib.networks import METEOROLOGY, REPLACEMENT_FILTERS
+from hybridlib.problem import Problem, basin_digest, build_problem
+from hybridlib.schema import InputError
+from hybridlib.schemes import SCHEMES, Learner, find_scheme
+from hybridlib.splits import Period, Split
+from hybridlib.study import ROOT, Study
+from hybridlib.training import (
+    HISTORY,
+    WEIGHTS,
+    Fit,
+    Settings,
+    load_weights,
+    read_config,
+    split_of,
+    train,
+)
+
+FIVE = ("hydropynn", "hydropynn_qs", "hybrid_q", "hybrid_qs", "hybrid_qs_plus")
+"""The paper's five schemes, in its order."""
+WITHOUT_STORAGE = ("hydropynn", "hydropynn_q", "hybrid_q")
+"""What is left of them where there is no gravimetry."""
+UNDECIDED = 0.02
+"""Medians that differ by no more than this are called alike."""
+LIVE_YEARS = 3
+"""Years of the training period that a demonstration fits."""
+
+
+class Claim(NamedTuple):
+    """A finding of the paper: one scheme is better than another, or as good.
+
+    Attributes:
+        text: the finding.
+        of: "discharge" or "twsa".
+        better: title of the better scheme.
+        worse: title of the other.
+        medians: the paper's median NSEs of the other and the better, where it gives them.
+        alike: whether the finding is that they are as good.
+    """
+
+    text: str
+    of: str
+    better: str
+    worse: str
+    medians: str = "–"
+    alike: bool = False
+
+
+# fmt: off
+CLAIMS = (
+    Claim("training improves discharge, without a network, too", "discharge",
+          "HydroPyNN(Q,S)", "HydroPyNN", "0.59, 0.76"),
+    Claim("parameters from a network serve discharge as well as free ones", "discharge",
+          "Hybrid(Q,S)", "HydroPyNN(Q,S)", alike=True),
+    Claim("gravimetry costs some discharge", "discharge", "Hybrid(Q)", "Hybrid(Q,S)"),
+    Claim("trained on discharge alone, storage is worse than untrained", "twsa",
+          "HydroPyNN", "Hybrid(Q)"),
+    Claim("gravimetry repairs storage", "twsa", "Hybrid(Q,S)", "Hybrid(Q)"),
+    Claim("learning PET improves discharge", "discharge",
+          "Hybrid(Q,S)+", "Hybrid(Q,S)", "–, 0.83"),
+    Claim("learning PET improves storage", "twsa", "Hybrid(Q,S)+", "Hybrid(Q,S)", "–, 0.77"),
+    Claim("all together improve discharge", "discharge",
+          "Hybrid(Q,S)+", "HydroPyNN", "0.59, 0.83"),
+    Claim("all together improve storage", "twsa", "Hybrid(Q,S)+", "HydroPyNN", "≈ 0.57, 0.77"),
+)
+# fmt: on
+"""What Wang et al. (2024) found with the temporal split (section 4.1, Figure 5)."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A scheme on all days of a study, ready to run.
+
+    Attributes:
+        problem: the scheme on the study.
+        learners: its members.
+        config: of its run; empty for the untrained scheme.
+        history: one row a step; empty for the untrained scheme.
+    """
+
+    problem: Problem
+    learners: list[Learner]
+    config: dict
+    history: pd.DataFrame
+
+    @cached_property
+    def pet(self) -> np.ndarray:
+        """PET of every member, mm d-1, (member, time, cell)."""
+        problem = self.problem
+        pets = [learner.pet(problem.weather.pet, problem.window) for learner in self.learners]
+        return np.stack([pet.numpy() for pet in pets])
+
+
+def possible_schemes(study: Study) -> list[str]:
+    """Names of the schemes that a study has the data for."""
+    names = FIVE if study.has("twsa") else WITHOUT_STORAGE
+    radiation = set(METEOROLOGY) <= set(study.forcing)
+    return [name for name in names if radiation or not SCHEMES[name].replacement]
+
+
+def find_or_train(
+    study: Study,
+    kept: Path | str,
+    steps: int,
+    retrain: bool = False,
+    report: Callable[[str], None] = print,
+) -> dict[str, Path]:
+    """Find a run of every scheme that a study has the data for; train where there is none.
+
+    What is trained here lies in ``build/runs``, in a folder of the study's own, and is found
+    there the next time; a training that was stopped goes on.
+
+    Args:
+        study: the prepared study.
+        kept: folder with finished runs, one a scheme; relative to the project's folder.
+        steps: most steps of a scheme without kept weights: enough to see it work, no more.
+        retrain: train every scheme in full, whatever is kept.
+        report: called with a sentence for every scheme.
+
+    Returns:
+        The folder of each scheme's run, by the scheme's name.
+    """
+    kept, folders = ROOT / kept, {}
+    for name in filter(lambda name: SCHEMES[name].trained, possible_schemes(study)):
+        if not retrain and _is_run_of(kept / name, study):
+            folders[name], how = kept / name, "weights kept in"
+        else:
+            most = 0 if retrain else steps
+            folders[name] = _workshop(study) / (f"{most}-steps" if most else "full") / name
+            _train(Settings(name, str(study.path), epochs=most), folders[name], report)
+            few = f"none kept; a demonstration of at most {most} steps in"
+            how = few if most else "trained in full in"
+        report(f"{SCHEMES[name].title}: {how} {_shown(folders[name])}")
+    return folders
+
+
+def _is_run_of(folder: Path, study: Study) -> bool:
+    """Whether a finished run lies there, and of this very study, wherever that was then."""
+    if not (folder / WEIGHTS).is_file():
+        return False
+    config = read_config(folder)
+    here = basin_digest(study.basin), study.attrs.get("source", "unknown")
+    if (config["basin"], config["source"]) != here:
+        return False
+    then = Study(ROOT / config["study"])
+    return not then.has("forcing") or then.attrs == study.attrs
+
+
+def _workshop(study: Study) -> Path:
+    """Where runs of a study lie that are not kept."""
+    path = str(study.path.resolve())
+    about = json.dumps([path, basin_digest(study.basin), study.attrs], sort_keys=True)
+    digest = hashlib.sha256(about.encode()).hexdigest()[:8]
+    return ROOT / "build" / "runs" / f"{study.path.stem}-{digest}"
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def _train(settings: Settings, folder: Path, report: Callable[[str], None]) -> None:
+    """Train unless that was done before; of a full training every tenth step is reported."""
+
+    def progress(row: dict) -> None:
+        if settings.epochs == 0 and row["epoch"] % 10 == 0:
+            report(f"{settings.scheme}, {row['phase']} {row['epoch']}: loss {row['loss']:.3f}")
+
+    if not (folder / WEIGHTS).is_file():
+        train(settings, folder, resume=folder.exists(), progress=progress)
+
+
+def open_all(study: Study, folders: Mapping[str, Path]) -> dict[str, Trained]:
+    """Open the untrained scheme and runs of others on one reading of the weather.
+
+    Args:
+        study: the prepared study.
+        folders: of :func:`find_or_train`, at least one.
+
+    Returns:
+        The schemes by title, in the paper's order.
+
+    Raises:
+        InputError: what :func:`hybridlib.evaluation.open_run` refuses, or runs of two splits.
+    """
+    richest = max(folders, key=lambda name: SCHEMES[name].replacement)
+    first, _ = evaluation.open_run(folders[richest], study.path)
+    untrained = _with_scheme(first, "hydropynn")
+    opened = {"HydroPyNN": Trained(untrained, [untrained.learner(0)], {}, pd.DataFrame())}
+    for name, folder in folders.items():
+        config = read_config(folder)
+        split = Split(Period.parse(config["train"]), Period.parse(config["validation"]))
+        if split != first.split:
+            raise InputError(f"{folder}: trained on {split}; expected {first.split}")
+        problem = _with_scheme(first, name)
+        learners = [
+            problem.learner(config["seed"] + member, config["replacement"], config["precision"])
+            for member in range(config["members"])
+        ]
+        load_weights(folder / WEIGHTS, learners)
+        history = pd.read_csv(folder / HISTORY)
+        opened[problem.scheme.title] = Trained(problem, learners, config, history)
+    return opened
+
+
+def _with_scheme(problem: Problem, name: str) -> Problem:
+    """Another scheme on the same weather and stores."""
+    scheme = find_scheme(name)
+    return replace(problem, scheme=scheme, window=problem.window if scheme.replacement else None)
+
+
+def simulate_all(schemes: Mapping[str, Trained]) -> dict[str, xr.Dataset]:
+    """Observations and simulations of every scheme, by title.
+
+    See :func:`hybridlib.evaluation.simulate_members`.
+    """
+    return {
+        title: evaluation.simulate_members(trained.problem, trained.learners)
+        for title, trained in schemes.items()
+    }
+
+
+def medians(scores: Mapping[str, xr.Dataset], metric: str = "NSE") -> pd.DataFrame:
+    """Median over gauges and over boxes in the validation years, one row a scheme.
+
+    Args:
+        scores: of :func:`hybridlib.evaluation.score`, by title.
+        metric: "NSE", "KGE" or "RMSE".
+    """
+    rows = {}
+    for title, scored in scores.items():
+        chosen = scored.sel(metric=metric, period="validation").mean("member")
+        rows[title] = {name: float(field.median()) for name, field in chosen.data_vars.items()}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def findings(medians: pd.DataFrame) -> pd.DataFrame:
+    """Hold what the paper found about the schemes against medians in the validation years.
+
+    Args:
+        medians: NSE, of :func:`medians`.
+
+    Returns:
+        For every claim the paper's medians, ours (the other scheme first) and the verdict.
+        A difference of no more than :data:`UNDECIDED` decides nothing: one member of a scheme
+        cannot tell it from the luck of its start.
+    """
+    rows = []
+    for claim in CLAIMS:
+        row = {"the paper found": claim.text, "its medians": claim.medians, "here": "–"}
+        verdict = "not testable"
+        if claim.of in medians and {claim.better, claim.worse} <= set(medians.index):
+            worse, better = medians.loc[[claim.worse, claim.better], claim.of]
+            row["here"] = f"{worse:.2f}, {better:.2f}"
+            verdict = _verdict(better - worse, claim.alike)
+        rows.append(row | {"verdict": verdict})
+    return pd.DataFrame(rows, index=range(1, len(rows) + 1))
+
+
+def _verdict(gain: float, alike: bool) -> str:
+    if abs(gain) <= UNDECIDED:
+        return "reproduced" if alike else "undecided"
+    return "reproduced" if gain > 0 and not alike else "not reproduced"
+
+
+def train_live(study: Study, name: str, steps: int, years: int = LIVE_YEARS) -> pd.DataFrame:
+    """Fit a scheme to the first years of the training period, without keeping anything.
+
+    Args:
+        study: the prepared study.
+        name: of the scheme.
+        steps: how many.
+        years: of the training period; more where the storage baseline begins later.
+
+    Returns:
+        Loss and mean NSE before the first step and after each.
+    """
+    whole = split_of(study)
+    last = whole.train.first + years - 1
+    if study.has("twsa"):
+        last = max(last, int(study.twsa.attrs["baseline_first"][:4]))
+    short = Split(Period(whole.train.first, min(last, whole.train.last)), whole.validation)
+    problem = build_problem(study, find_scheme(name), short, short.train.last)
+    fit = Fit(problem, Settings(name, str(study.path), epochs=steps, choose=False))
+    while not fit.done:
+        fit.step()
+    after = problem.objective(short.train)(*problem.predict(fit.learners))
+    names = {"loss": "loss", "nse_discharge": "mean NSE of Q", "nse_twsa": "mean NSE of TWSA"}
+    rows = [{text: row[f"{key}_0"] for key, text in names.items()} for row in fit.history]
+    rows.append({text: float(after[key]) for key, text in names.items()})
+    return pd.DataFrame(rows).rename_axis("steps")
+
+
+def loss_by_precision(trained: Trained) -> pd.DataFrame:
+    """Loss of the first training year, with its PET corrected in float32 and in bfloat16.
+
+    Args:
+        trained: a scheme with a replacement network; of its members the first is taken.
+
+    Returns:
+        Rows "float32" and "bfloat16"; loss, mean NSE of discharge and of storage, and the largest
+        difference of PET to float32, mm d-1.
+    """
+    problem, pet = trained.problem, trained.pet[0]
+    year = Period(*[problem.split.train.first] * 2)
+    inside = year.holds(problem.days)
+    coarse = pet.copy()
+    coarse[inside] = _pet_in_bfloat16(trained, np.flatnonzero(inside))
+    objective, rows = problem.objective(year), {}
+    for precision, field in (("float32", pet), ("bfloat16", coarse)):
+        weather = problem.weather._replace(pet=tf.constant(field))
+        parameters = trained.learners[0].parameters()
+        _, series = problem.model.run(weather, parameters, problem.start, ("dis", "tws"))
+        see = problem.instruments
+        scores = objective(see.discharge(series["dis"]), see.anomaly(series["tws"]))
+        rows[precision] = {name: float(value) for name, value in scores.items()}
+        rows[precision]["pet_difference"] = float(abs(field - pet).max())
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _pet_in_bfloat16(trained: Trained, days: np.ndarray) -> np.ndarray:
+    """PET of the first member on some days in a row, mm d-1, (time, cell)."""
+    problem, config = trained.problem, trained.config
+    learner = problem.learner(config["seed"], config["replacement"], "bfloat16")
+    learner.set_weights(trained.learners[0].get_weights())
+    halo = len(REPLACEMENT_FILTERS)
+    around = slice(days[0] - halo, days[-1] + halo + 1)
+    weather = problem.window.weather[around]
+    window = replace(problem.window, weather=weather, chunk=len(weather))
+    reference = problem.weather.pet[around]
+    return learner.pet(reference, window).numpy()[halo : halo + len(days)]

@@ -1,0 +1,119 @@
+"""Do training and validation years follow the rule, and never overlap?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from hybridlib.schema import InputError
+from hybridlib.splits import Period, Split, temporal_split
+
+
+def _days(first, last):
+    return pd.date_range(f"{first}-01-01", f"{last}-12-31")
+
+
+RECORDS = {
+    "Amazon": ((2001, 2016), (2001, 2016), 2009, "2003-2012", "2013-2016"),
+    "Moselle": ((1989, 1993), (1990, 1993), None, "1990-1991", "1992-1993"),
+    "smoke": ((2001, 2006), (2001, 2006), 2005, "2003-2005", "2006-2006"),
+    "discharge ends early": ((2001, 2016), (2001, 2010), None, "2003-2006", "2007-2010"),
+    "discharge starts late": ((2001, 2016), (2007, 2016), 2009, "2007-2013", "2014-2016"),
+    "baseline of all years": ((2001, 2006), (2001, 2006), 2006, "2003-2005", "2006-2006"),
+    "three years": ((2001, 2003), (2001, 2003), None, "2002-2002", "2003-2003"),
+}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_which_years_train_and_which_validate(record):
+    weather, discharge, baseline, train, validation = RECORDS[record]
+    split = temporal_split(_days(*weather), _days(*discharge), baseline)
+    assert (str(split.train), str(split.validation)) == (train, validation)
+
+
+@given(
+    length=st.integers(3, 60),
+    late=st.integers(0, 20),
+    early=st.integers(0, 20),
+    baseline=st.none() | st.integers(1990, 2080),
+)
+def test_do_years_to_settle_to_train_and_to_validate_follow_each_other(
+    length, late, early, baseline
+):
+    first, last = 2001, 2000 + length
+    begin, end = first + late, last - early
+    assume(end - max(begin, first + 2) >= 1)
+    split = temporal_split(_days(first, last), _days(begin, end), baseline)
+    assert first < split.train.first <= split.train.last
+    assert split.train.last + 1 == split.validation.first <= split.validation.last == end
+    assert begin <= split.train.first
+
+
+def test_are_years_of_ones_own_taken():
+    split = temporal_split(
+        _days(2001, 2016), _days(2001, 2016), 2009, Period(2004, 2006), Period(2010, 2011)
+    )
+    assert split == Split(Period(2004, 2006), Period(2010, 2011))
+
+
+def test_do_the_years_after_ones_own_training_validate():
+    split = temporal_split(_days(2001, 2016), _days(2001, 2014), 2009, Period(2004, 2006))
+    assert split.validation == Period(2007, 2014)
+
+
+REFUSED = {
+    "overlap": ((2003, 2008), (2008, 2012), "training 2003-2008 and validation 2008-2012 overlap"),
+    "before the record": ((1999, 2008), None, "training period 1999-2008; expected years within"),
+    "after the record": ((2003, 2008), (2009, 2017), "validation period 2009-2017; expected years"),
+    "nothing to settle": ((2001, 2008), None, "training period 2001-2008 starts with the record"),
+    "nothing to validate": ((2003, 2016), None, "validation period 2017-2016; expected years"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_are_years_that_cannot_serve_refused(why):
+    train, validation, message = REFUSED[why]
+    periods = Period(*train), validation and Period(*validation)
+    with pytest.raises(InputError, match=message):
+        temporal_split(_days(2001, 2016), _days(2001, 2016), None, *periods)
+
+
+@pytest.mark.parametrize(
+    ("weather", "discharge", "left"),
+    [((2001, 2002), (2001, 2002), 1), ((2001, 2016), (2016, 2016), 1), ((2001, 2001),) * 2 + (0,)],
+)
+def test_is_a_record_without_two_years_after_the_first_refused(weather, discharge, left):
+    message = f"weather .* and discharge from {discharge[0]} leave {left} years"
+    with pytest.raises(InputError, match=message):
+        temporal_split(_days(*weather), _days(*discharge))
+
+
+@pytest.mark.parametrize(
+    ("years", "first", "held_out"),
+    [("2003-2012", "2003-2009", "2010-2012"), ("2002-2003", "2002-2002", "2003-2003")],
+)
+def test_is_the_inner_split_part_of_the_training_years(years, first, held_out):
+    inner = Split(Period.parse(years), Period(2013, 2016)).inner()
+    assert (str(inner.train), str(inner.validation)) == (first, held_out)
+
+
+def test_is_a_single_training_year_not_split_again():
+    with pytest.raises(InputError, match="the training period 2003-2003 has one year"):
+        Split(Period(2003, 2003), Period(2004, 2004)).inner()
+
+
+def test_does_a_period_hold_its_first_and_its_last_day_only():
+    days = _days(2001, 2006)
+    inside = days[Period.parse("2003-2004").holds(days)]
+    assert len(inside) == 365 + 366
+    assert (inside[0], inside[-1]) == (pd.Timestamp("2003-01-01"), pd.Timestamp("2004-12-31"))
+    assert np.diff(inside).max() == np.timedelta64(1, "D")
+
+
+@pytest.mark.parametrize("text", ["2003", "2012-2003", "2003-", "-2003", "2003/2012", "a-b", ""])
+def test_is_a_period_that_is_no_pair_of_years_refused(text):
+    with pytest.raises(InputError, match="is not understood; expected years like 2003-2012"):
+        Period.parse(text)
