@@ -19,7 +19,7 @@ from hybridlib.backend import keras, tf
 from hybridlib.files import written_whole
 from hybridlib.networks import KERNELS
 from hybridlib.problem import Problem, basin_digest, build_problem
-from hybridlib.rnn import VARIABLES
+from hybridlib.rnn import FLUXES
 from hybridlib.schema import InputError
 from hybridlib.schemes import Learner, find_scheme
 from hybridlib.splits import SPLITS, Period, Split, temporal_split
@@ -347,7 +347,7 @@ class Fit:
                         for k, variable in enumerate(_variables(owner)):
                             variable.assign(stored[f"{m}_{kind}_{k}"])
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: not a checkpoint of this run ({error})") from None
+            raise InputError(f"{path}: not a checkpoint of this run ({_reason(error)})") from None
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -371,8 +371,9 @@ def find_not_finite(problem: Problem, learners: list[Learner]) -> str:
         )
         if found:
             return f"{found} (weather), member {member}"
-        _, series = problem.model.run(weather, parameters, problem.start, VARIABLES[:20])
-        found = _first_bad_day(problem, series)
+        _, series = problem.model.run(weather, parameters, problem.start, FLUXES)
+        # In the order of a day's processes: what comes first is the cause.
+        found = _first_bad_day(problem, {name: series[name] for name in FLUXES})
         if found:
             return f"{found}, member {member}"
     return "the run itself is finite, its gradient is not"
@@ -496,10 +497,14 @@ def load_weights(path: Path, learners: list[Learner]) -> None:
             raise ValueError(f"found {found} arrays, expected {expected}")
         members.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0]
         raise InputError(
-            f"{path}: weights of another scheme, basin or ensemble ({reason})"
+            f"{path}: weights of another scheme, basin or ensemble ({_reason(error)})"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """First line of a message that a library made, the rest of which is data."""
+    return str(error).partition("\n")[0]
 
 
 def _arrays(path: Path) -> int:

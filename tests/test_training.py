@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cases
@@ -21,6 +22,7 @@ import pytest
 from hybridlib import adjoint, networks, training
 from hybridlib.backend import tf
 from hybridlib.cli import main
+from hybridlib.hydropy.parameters import Parameters
 from hybridlib.study import Study, open_study, write_group
 from hybridlib.training import (
     CHECKPOINT,
@@ -96,14 +98,6 @@ def _changed(study: Study, folder: Path, group: str, change) -> Study:
     copy = shutil.copytree(study.path, folder / "changed.zarr")
     write_group(copy, group, change(study.group(group).load()))
     return open_study(copy)
-
-
-def _command_line(monkeypatch, capsys, *arguments):
-    """Run the command and return its exit code and what it told on the error stream."""
-    monkeypatch.setattr("sys.argv", ["hybridlib", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code, " ".join(capsys.readouterr().err.split())
 
 
 # A hook cannot be taken off again: it is put on once, and asleep while nobody watches.
@@ -192,7 +186,8 @@ command(folder + "/killed")
 def test_do_another_process_and_conv3d_with_two_members_go_on_to_the_same_weights(
     study, root, tmp_path
 ):
-    options = "train --scheme hybrid_qs_plus --members 2 --no-choose --epochs 3 --deterministic"
+    options = """train --scheme hybrid_qs_plus --members 2 --no-choose --epochs 2 --deterministic
+        --train-years 2002-2002 --validation-years 2003-2003"""
     given = [*options.split(), "--study", str(study.path)]
 
     def python(code, *arguments):
@@ -201,9 +196,7 @@ def test_do_another_process_and_conv3d_with_two_members_go_on_to_the_same_weight
     assert python(KILLED, str(tmp_path)).returncode == -signal.SIGKILL
     folder = tmp_path / "killed"
     assert (folder / f"{CHECKPOINT}.part").exists() and not (folder / WEIGHTS).exists()
-    again = python(
-        "from hybridlib.cli import main; main()", "--run", str(folder), "--resume"
-    )
+    again = python("from hybridlib.cli import main; main()", "--run", str(folder), "--resume")
     assert again.returncode == 0
     _expect_same(folder, tmp_path / "whole")
     assert len(_weights(folder)) == 2 * (8 + 8)
@@ -231,10 +224,11 @@ def test_does_a_seed_decide_the_weights_and_is_a_member_a_run_of_its_own_seed(
     train(_settings(study, seed=1), tmp_path / "alone")
     train(_settings(study, members=2), tmp_path / "ensemble")
     (first,), (alone,) = (_weights(run).values() for run in (whole, tmp_path / "alone"))
-    assert not np.array_equal(first, alone)
+    assert np.abs(first - alone).max() > 0.1
+    # Not bit for bit: the program of several members sums in another order.
     members = _weights(tmp_path / "ensemble").values()
     for member, single in zip(members, (first, alone), strict=True):
-        np.testing.assert_array_equal(member, single)
+        np.testing.assert_allclose(member, single, atol=1e-5)
 
 
 def test_are_validation_years_never_read(study, whole, tmp_path):
@@ -272,14 +266,248 @@ def test_do_the_rival_and_half_precision_train_without_tracing_anything_twice(
     assert option.items() <= config.items()
 
 
-def _with_endless_rain(problem):
+def _endless_rain(problem):
     rain = problem.weather.rainf.numpy()
     rain[500, 3] = np.inf
-    return problem.__class__(**vars(problem) | {"weather": problem.weather._replace(rainf=rain)})
+    return replace(problem, weather=problem.weather._replace(rainf=tf.constant(rain)))
 
 
-def _with_lost_groundwater(problem):
+def _lost_groundwater(problem):
     water = problem.start.groundwstor.numpy()
     water[5] = np.nan
-    start = problem.start._replace(groundwstor=tf.constant(water))
-    return problem.__class__(**vars(problem) | {"start": start})
+    return replace(problem, start=problem.start._replace(groundwstor=tf.constant(water)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "place"),
+    [
+        (_endless_rain, "rainf at lat -2.25, lon -58.75 on 2002-05-16 (weather), member 0"),
+        (_lost_groundwater, "qg at lat -2.75, lon -59.75 on 2001-01-01, member 0"),
+    ],
+)
+def test_is_the_first_number_that_is_not_finite_named_with_its_cell_and_day(
+    study, spoil, place, tmp_path, monkeypatch
+):
+    build = training.build_problem
+    monkeypatch.setattr(training, "build_problem", lambda *given: spoil(build(*given)))
+    told = f"epoch 0 of phase choose: loss or gradient is not finite: {place}; "
+    with pytest.raises(TrainingError, match=re.escape(told)):
+        train(_settings(study), tmp_path / "run")
+
+
+def test_does_a_run_stopped_by_a_weight_that_is_not_finite_go_on_from_the_step_before(
+    study, whole, tmp_path, monkeypatch
+):
+    step = Fit.step
+
+    def spoil(fit):
+        if fit.epoch == 1:
+            shift = fit.learners[0].shift.numpy()
+            shift[2, 7] = np.nan
+            fit.learners[0].shift.assign(shift)
+        return step(fit)
+
+    with monkeypatch.context() as patch, pytest.raises(TrainingError) as stopped:
+        patch.setattr(Fit, "step", spoil)
+        train(_settings(study), tmp_path)
+    name = Parameters._fields[2]
+    assert "epoch 1 of phase choose" in str(stopped.value)
+    assert f"parameter {name} at lat -2.75, lon -58.75, member 0" in str(stopped.value)
+    train(_settings(study), tmp_path, resume=True)
+    _expect_same(tmp_path, whole)
+
+
+@pytest.fixture
+def limit():
+    """Let no file grow beyond some bytes, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size or soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("size", "file"), [(100, HISTORY), (1500, CHECKPOINT), (30_000, WEIGHTS)], ids=str
+)
+def test_is_nothing_lost_when_the_disk_is_full(study, whole, size, file, limit, tmp_path):
+    with pytest.raises(OSError) as full:
+        train(_settings(study), tmp_path, progress=lambda row: limit(size))
+    limit(None)
+    assert str(full.value) == (
+        f"{tmp_path / file}: cannot be written (File too large); what stood there is kept"
+    )
+    assert not [path for path in tmp_path.rglob("*") if "part" in path.name]
+    train(_settings(study), tmp_path, resume=True)
+    _expect_same(tmp_path, whole)
+
+
+@pytest.fixture
+def command(study, tmp_path, monkeypatch, capsys):
+    """Run `hybridlib train` on a folder; return its exit code and its error, or all it told."""
+
+    def run(*arguments, folder=tmp_path / "run", scheme="hydropynn_qs", study=study, epochs=2):
+        given = {"scheme": scheme, "study": study.path, "run": folder, "epochs": epochs}
+        options = [f"--{name}={value}" for name, value in given.items()]
+        monkeypatch.setattr("sys.argv", ["hybridlib", "train", *options, *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        told = " ".join(capsys.readouterr().err.split())
+        return end.value.code, told.rpartition("Error: ")[2]
+
+    return run
+
+
+def test_does_a_folder_that_cannot_be_written_end_in_one_sentence(command, limit, tmp_path):
+    (tmp_path / "file").write_text("a report")
+    below, new = tmp_path / "file" / "run", tmp_path / "new"
+    kept = "what stood there is kept"
+    told = f"{below / CONFIG}: cannot be written (Not a directory); {kept}"
+    assert command(folder=below) == (1, told)
+    limit(10)
+    told = f"{new / CONFIG}: cannot be written (File too large); {kept}"
+    assert command(folder=new) == (1, told)
+    assert not list(new.iterdir()) and (tmp_path / "file").read_text() == "a report"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--scheme=lstm", "scheme 'lstm' is unknown; expected one of: hydropynn, hydropynn_q,"),
+        ("--scheme=hydropynn", "scheme 'hydropynn' has nothing to train; evaluate it instead"),
+        ("--split=random", "split 'random' is unknown; expected temporal"),
+        ("--preset=slow", "preset 'slow' is unknown; expected paper or fast"),
+        ("--replacement=conv2d", "replacement 'conv2d' is unknown; expected conv3d or fcnn"),
+        ("--precision=int8", "precision 'int8' is unknown; expected float32 or bfloat16"),
+        ("--epochs=-1", "epochs is -1; expected at least 0"),
+        ("--members=0", "members is 0; expected at least 1"),
+        ("--seed=-1", "seed is -1; expected at least 0"),
+        ("--train-years=2002", "period '2002' is not understood; expected years like 2003-2012"),
+        ("--train-years=2003-2002", "period '2003-2002' is not understood"),
+        ("--train-years=1998-2003", "training period 1998-2003; expected years within 2001-2004"),
+        ("--train-years=2001-2002", "training period 2001-2002 starts with the record"),
+        ("--validation-years=2003-2004", "training 2002-2003 and validation 2003-2004 overlap"),
+        ("--train-years=2002-2002", "the training period 2002-2002 has one year"),
+        ("--study=no.zarr", "no.zarr: no prepared study here"),
+    ],
+)
+def test_is_a_setting_refused_before_anything_is_written(arguments, told, command, tmp_path):
+    code, message = command(arguments)
+    assert code == 2 and message.startswith(told)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "lacks", "told"),
+    [
+        ("hydropynn_qs", "twsa", "the study has no twsa; found"),
+        ("hybrid_qs_plus", "radiation", "forcing has no huss, ps, sfcwind, rsds, rlds"),
+    ],
+)
+def test_is_a_study_refused_that_lacks_what_the_scheme_needs(
+    scheme, lacks, told, command, tmp_path
+):
+    poor = cases.tiny_study(tmp_path, **{lacks: False})
+    code, message = command(scheme=scheme, study=poor)
+    assert code == 2 and message.startswith(f"{poor.path}: {told}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_is_missing_weather_refused_with_its_cell_and_day(study, command, tmp_path):
+    def spoil(weather):
+        weather.pr[100, 1, 2] = np.nan
+        return weather
+
+    other = _changed(study, tmp_path, "forcing", spoil)
+    code, message = command(study=other)
+    place = "at lat -2.75, lon -59.25 on 2001-04-11"
+    assert code == 2 and message.startswith(f"{other.path}: pr is missing (NaN) {place}")
+    assert not (tmp_path / "run").exists()
+
+
+def _silent(*gauges):
+    """Take one gauge's observations away, let another's never change."""
+
+    def change(group):
+        for gauge, value in zip(gauges, (np.nan, 70.0, np.nan), strict=False):
+            group.discharge.loc[{"station": gauge}] = value
+        return group
+
+    return change
+
+
+def test_is_a_gauge_that_cannot_be_scored_named_and_left_out(study, command, tmp_path):
+    other = _changed(study, tmp_path, "discharge", _silent("mouth", "middle"))
+    code, message = command("--no-choose", study=other, epochs=1)
+    assert code == 0
+    assert "gauge mouth does not count in 2002-2003: no observation" in message
+    told = "gauge middle does not count in 2002-2003: observations do not vary, NSE is undefined"
+    assert told in message and "gauge head" not in message
+    scores = pd.read_csv(tmp_path / "run" / HISTORY)
+    assert scores.nse_discharge_0.between(-1.0, 1.0).all()
+
+
+def test_is_a_study_refused_in_which_no_gauge_can_be_scored(study, command, tmp_path):
+    other = _changed(study, tmp_path, "discharge", _silent("mouth", "middle", "head"))
+    code, message = command(study=other)
+    assert code == 2 and "discharge: no station can be scored in 2002-2003" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_is_another_run_or_anything_else_in_the_folder_left_alone(command, whole, tmp_path):
+    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    told = f"{whole}: a run is here; --resume goes on with it, or name another"
+    assert command(folder=whole) == (2, told)
+    code, message = command("--resume", "--seed=1", folder=whole)
+    assert (code, message) == (
+        2,
+        f"{whole / CONFIG}: the run here has seed 0; 1 is asked for",
+    )
+    assert before == {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    (tmp_path / "notes.txt").write_text("mine")
+    for folder, what in (
+        (tmp_path, "holds files that are no run"),
+        (tmp_path / "notes.txt", "a file stands here"),
+    ):
+        told = f"{folder}: {what}; expected a new folder"
+        assert command("--resume", folder=folder) == (2, told)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "not a configuration in JSON"),
+        ("7", "not a configuration in JSON"),
+        ("{}", "missing key basin, choose,"),
+        ('{"layers": 3}', "unknown key layers"),
+    ],
+)
+def test_is_a_damaged_configuration_refused(text, told, command, tmp_path):
+    path = tmp_path / "run" / CONFIG
+    path.parent.mkdir()
+    path.write_text(text)
+    code, message = command("--resume")
+    assert code == 2 and message.startswith(f"{path}: {told}")
+
+
+def _half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _of_another_basin(path):
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays["0_weight_0"] = arrays["0_weight_0"][:, 1:]
+    np.savez(path, **arrays)
+
+
+@pytest.mark.parametrize(
+    "damage", [_half, _of_another_basin, lambda path: path.write_text("lost"), Path.touch]
+)
+def test_is_a_damaged_checkpoint_refused(damage, whole, command, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    if damage is Path.touch:
+        (folder / CHECKPOINT).unlink()
+    damage(folder / CHECKPOINT)
+    code, message = command("--resume")
+    assert code == 2
+    assert message.startswith(f"{folder / CHECKPOINT}: not a checkpoint of this run (")

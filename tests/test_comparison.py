@@ -1,0 +1,125 @@
+"""Are the schemes compared on equal terms, with weights that belong to the study?"""
+
+import cases
+import numpy as np
+import pandas as pd
+import pytest
+
+from hybridlib import comparison, evaluation
+from hybridlib.comparison import Trained
+from hybridlib.evaluation import open_untrained
+from hybridlib.study import write_study
+from hybridlib.training import HISTORY, WEIGHTS
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Discharge only, no radiation: two schemes can be trained."""
+    return cases.tiny_study(tmp_path_factory.mktemp("study"), twsa=False, radiation=False)
+
+
+@pytest.fixture(scope="module")
+def folders(study, tmp_path_factory):
+    """Runs of one step, made where nothing was kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "ROOT", tmp_path_factory.mktemp("root"))
+        yield comparison.find_or_train(study, "runs", 1, report=lambda text: None)
+
+
+def test_are_only_schemes_offered_that_the_data_allow(study, tmp_path):
+    assert comparison.possible_schemes(study) == ["hydropynn", "hydropynn_q", "hybrid_q"]
+    whole = cases.tiny_study(tmp_path)
+    assert tuple(comparison.possible_schemes(whole)) == comparison.FIVE
+
+
+def test_is_a_training_made_once_and_found_the_next_time(study, folders):
+    assert list(folders) == ["hydropynn_q", "hybrid_q"]
+    before = {name: (path / WEIGHTS).stat().st_mtime_ns for name, path in folders.items()}
+    said = []
+    assert comparison.find_or_train(study, "runs", 1, report=said.append) == folders
+    after = {name: (path / WEIGHTS).stat().st_mtime_ns for name, path in folders.items()}
+    assert after == before
+    assert said[0].startswith(
+        "HydroPyNN(Q): none kept; a demonstration of at most 1 steps in build"
+    )
+    assert len(pd.read_csv(folders["hybrid_q"] / HISTORY)) == 3
+
+
+def test_are_kept_weights_taken_for_their_own_study_only(study, folders, tmp_path):
+    kept = folders["hybrid_q"].parent
+    said = []
+    assert comparison.find_or_train(study, kept, 1, report=said.append) == folders
+    assert [": weights kept in " in text for text in said] == [True, True]
+    groups = {
+        name: study.group(name).load()
+        for name in ("forcing", "landsurface", "attributes", "discharge")
+    }
+    for attrs in ({"source": "real"}, {"source": "twin", "title": "another seed"}):
+        other = write_study(tmp_path / f"{attrs['source']}.zarr", groups, attrs)
+        found = comparison.find_or_train(other, kept, 1, report=lambda text: None)
+        assert not set(found.values()) & set(folders.values())
+
+
+def test_do_shared_inputs_give_what_each_run_gives_alone(study, folders):
+    opened = comparison.open_all(study, folders)
+    assert list(opened) == ["HydroPyNN", "HydroPyNN(Q)", "Hybrid(Q)"]
+    pairs = comparison.simulate_all(opened)
+    alone = evaluation.simulate_members(*evaluation.open_run(folders["hybrid_q"]))
+    np.testing.assert_array_equal(pairs["Hybrid(Q)"].discharge_simulated, alone.discharge_simulated)
+    untrained = evaluation.simulate_members(*open_untrained(study, "hydropynn"))
+    np.testing.assert_array_equal(
+        pairs["HydroPyNN"].discharge_simulated, untrained.discharge_simulated
+    )
+    split = opened["HydroPyNN"].problem.split
+    scores = {title: evaluation.score(pair, split) for title, pair in pairs.items()}
+    medians = comparison.medians(scores)
+    by_hand = np.median(scores["Hybrid(Q)"].discharge.sel(metric="NSE", period="validation"))
+    assert medians.loc["Hybrid(Q)", "discharge"] == pytest.approx(by_hand)
+
+
+def test_does_a_live_training_begin_untrained_and_get_better(study):
+    table = comparison.train_live(study, "hydropynn_q", 2)
+    assert list(table.index) == [0, 1, 2]
+    assert table.loss.is_monotonic_decreasing
+    np.testing.assert_allclose(table.loss, 1 - table["mean NSE of Q"], rtol=1e-6)
+
+
+def test_does_bfloat16_change_one_year_of_pet_a_little(tmp_path):
+    study = cases.tiny_study(tmp_path)
+    problem, (learner,) = open_untrained(study, "hybrid_qs_plus")
+    rng = np.random.default_rng(4)
+    last = learner.replacement.kernels[-1]
+    last.assign(rng.normal(0, 0.1, last.shape))
+    config = {"seed": 0, "replacement": "conv3d"}
+    table = comparison.loss_by_precision(Trained(problem, [learner], config, None))
+    assert table.loc["float32", "pet_difference"] == 0.0
+    assert 0.0 < table.loc["bfloat16", "pet_difference"] < 0.1
+    assert table.loss.float32 == pytest.approx(table.loss.bfloat16, rel=0.01)
+    assert table.loss.float32 != table.loss.bfloat16
+
+
+def test_is_each_finding_judged_by_its_own_medians():
+    medians = pd.DataFrame(
+        {
+            "discharge": [0.60, 0.76, 0.75, 0.76, 0.90],
+            "twsa": [0.57, 0.70, 0.50, 0.71, 0.70],
+        },
+        index=["HydroPyNN", "HydroPyNN(Q,S)", "Hybrid(Q)", "Hybrid(Q,S)", "Hybrid(Q,S)+"],
+    )
+    found = comparison.findings(medians)
+    assert found.verdict.tolist() == [
+        "reproduced",  # 0.60, 0.76
+        "reproduced",  # alike
+        "undecided",  # 0.76, 0.75
+        "reproduced",  # 0.50 below 0.57
+        "reproduced",
+        "reproduced",
+        "undecided",  # 0.71, 0.70
+        "reproduced",
+        "reproduced",
+    ]
+    assert found.here[1] == "0.60, 0.76"
+    medians.loc["Hybrid(Q,S)"] -= 0.2
+    assert comparison.findings(medians).verdict[2] == "not reproduced"
+    small = comparison.findings(medians.loc[["HydroPyNN", "Hybrid(Q)"], ["discharge"]])
+    assert set(small.verdict) == {"not testable"}
