@@ -16,6 +16,7 @@ import xarray as xr
 
 from hybridlib import evaluation
 from hybridlib.backend import tf
+from hybridlib.hydropy.parameters import Parameters
 from hybridlib.networks import METEOROLOGY, REPLACEMENT_FILTERS
 from hybridlib.problem import Problem, basin_digest, build_problem
 from hybridlib.schema import InputError
@@ -39,6 +40,8 @@ WITHOUT_STORAGE = ("hydropynn", "hydropynn_q", "hybrid_q")
 """What is left of them where there is no gravimetry."""
 UNDECIDED = 0.02
 """Medians that differ by no more than this are called alike."""
+COARSE_DAYS = 120
+"""Days on which bfloat16 is tried: a processor without it takes long."""
 LIVE_YEARS = 3
 """Years of the training period that a demonstration fits."""
 
@@ -225,15 +228,30 @@ def _with_scheme(problem: Problem, name: str) -> Problem:
     return replace(problem, scheme=scheme, window=problem.window if scheme.replacement else None)
 
 
+@dataclass(frozen=True)
+class _Remembered:
+    """A member whose PET was computed before: convolutions over all days take long."""
+
+    learner: Learner
+    field: np.ndarray
+
+    def parameters(self) -> Parameters:
+        return self.learner.parameters()
+
+    def pet(self, reference, window) -> tf.Tensor:
+        return tf.constant(self.field)
+
+
 def simulate_all(schemes: Mapping[str, Trained]) -> dict[str, xr.Dataset]:
     """Observations and simulations of every scheme, by title.
 
     See :func:`hybridlib.evaluation.simulate_members`.
     """
-    return {
-        title: evaluation.simulate_members(trained.problem, trained.learners)
-        for title, trained in schemes.items()
-    }
+    pairs = {}
+    for title, trained in schemes.items():
+        members = [_Remembered(*pair) for pair in zip(trained.learners, trained.pet, strict=True)]
+        pairs[title] = evaluation.simulate_members(trained.problem, members)
+    return pairs
 
 
 def medians(scores: Mapping[str, xr.Dataset], metric: str = "NSE") -> pd.DataFrame:
@@ -308,10 +326,11 @@ def train_live(study: Study, name: str, steps: int, years: int = LIVE_YEARS) -> 
 
 
 def loss_by_precision(trained: Trained) -> pd.DataFrame:
-    """Loss of the first training year, with its PET corrected in float32 and in bfloat16.
+    """Loss of the first training year, its first days' PET corrected in float32 or in bfloat16.
 
     Args:
-        trained: a scheme with a replacement network; of its members the first is taken.
+        trained: a scheme with a replacement network; of its members the first is taken, and
+            :data:`COARSE_DAYS` days.
 
     Returns:
         Rows "float32" and "bfloat16"; loss, mean NSE of discharge and of storage, and the largest
@@ -319,9 +338,8 @@ def loss_by_precision(trained: Trained) -> pd.DataFrame:
     """
     problem, pet = trained.problem, trained.pet[0]
     year = Period(*[problem.split.train.first] * 2)
-    inside = year.holds(problem.days)
-    coarse = pet.copy()
-    coarse[inside] = _pet_in_bfloat16(trained, np.flatnonzero(inside))
+    days, coarse = np.flatnonzero(year.holds(problem.days))[:COARSE_DAYS], pet.copy()
+    coarse[days] = _pet_in_bfloat16(trained, days)
     objective, rows = problem.objective(year), {}
     for precision, field in (("float32", pet), ("bfloat16", coarse)):
         weather = problem.weather._replace(pet=tf.constant(field))

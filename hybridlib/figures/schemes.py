@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from hybridlib import maps
 from hybridlib.comparison import Trained
@@ -150,8 +150,9 @@ def _one_training(ax, history: pd.DataFrame, colour: str) -> None:
     chosen = steps_made(history)
     ax.axvline(chosen, color="0.5", linestyle="-.", linewidth=1, label="number of steps chosen")
     ax.set_yscale("log")
-    ax.yaxis.set_major_formatter(LogFormatter())
-    ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.annotate(f"{chosen}", (chosen, 1), (3, -3), xycoords=("data", "axes fraction"),
                 textcoords="offset points", va="top", size=9, color="0.35")  # fmt: skip
@@ -218,10 +219,11 @@ def _boxes(ax, values: Mapping[str, np.ndarray], metric: str) -> None:
     ax.set_ylim(0.4, len(places) + 0.75)
     ax.grid(axis="y", visible=False)
     whiskers = np.concatenate([line.get_xdata() for line in drawn["whiskers"]])
-    if metric == "RMSE" and whiskers.max() > 50 * whiskers.min():
-        ax.set_xscale("log")
-    elif metric == "RMSE":
-        ax.set_xlim(left=0)
+    if metric == "RMSE":
+        everything = np.concatenate(list(values.values()))
+        wide = everything.max() > 30 * everything.min() > 0
+        ax.set_xscale("log" if wide else "linear")
+        ax.set_xlim(left=None if wide else 0)
     else:
         span = whiskers.max() - whiskers.min()
         ax.set_xlim(whiskers.min() - 0.35 * span, max(1.0, whiskers.max()) + 0.02 * span)

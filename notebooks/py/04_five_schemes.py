@@ -129,8 +129,9 @@ schemes.training_curves(trained);
 
 # %% [markdown]
 # **Figure. Choose, then refit.** Loss before each step. Where the dotted line rises while the
-# dashed one falls, the model has begun to learn what does not last. The level of Hybrid(Q) does
-# not compare with the others: its loss has no storage in it. *Source: Amazon twin.*
+# dashed one falls, the model has begun to learn what does not last; where the chosen number is the
+# most that was allowed, more steps might have helped. The level of Hybrid(Q) does not compare with
+# the others: its loss has no storage in it. *Source: Amazon twin.*
 
 # %%
 schemes.hyperparameters(trained)
@@ -178,8 +179,10 @@ comparison.findings(medians)
 #
 # The twin is kinder than the world in one respect: its storage follows HydroPy's equations, so
 # that even the untrained model's storage starts high. Where the paper's gap is large and ours is
-# small, that is the first thing to suspect. In another respect it is harder: no scheme without
-# the replacement network can hold the truth, because the truth's PET is not Penman–Monteith's.
+# small, that is the first thing to suspect; and near the ceiling even the better of two schemes
+# cannot show it. In another respect the twin is harder: no scheme without the replacement network
+# can hold the truth, because the truth's PET is not Penman–Monteith's. Such a scheme has to bend
+# its parameters instead.
 
 # %% tags=["hide-input"]
 schemes.score_boxes(scores, ("KGE", "RMSE"), ceiling);
@@ -236,8 +239,10 @@ recovery.nearer_than_default(recovered).to_frame() if twin else None
 # %% [markdown]
 # **Tables. RMSE of learned against true fields, in each parameter's unit (Table 1), and how many
 # parameters came nearer to the truth than HydroPy's own values.** Compare each column with that of
-# HydroPyNN, the untrained one. `s_min` is not counted: it only switches slow drainage on and off,
-# so its gradient is zero and it stays where it started. *Source: Amazon twin.*
+# HydroPyNN, the untrained one. A scheme with a wrong PET closes its water balance elsewhere: the
+# parameters of evaporation, `f_crit` and `f_evap`, take the blame. `s_min` is not counted: it only
+# switches slow drainage on and off, so its gradient is zero and it stays where it started. *Source:
+# Amazon twin.*
 
 # %% tags=["hide-input"]
 shown = {title: trained[title] for title in list(trained)[1:2] + list(trained)[-1:]}
@@ -280,15 +285,16 @@ schemes.field_maps(maps, titles, cmap="BrBG", centred=True) if maps else None;
 #
 # The replacement network can compute in {term}`bfloat16`: the range of float32 with 8 significant
 # bits instead of 24. Processors that have it run convolutions several times faster, others run them
-# slower. What does it do to the loss? PET of one year is corrected in both.
+# slower. What does it do to the loss? PET of some months is corrected in both.
 
 # %%
 pd.options.display.float_format = "{:.6f}".format
 comparison.loss_by_precision(plus) if plus else print("no replacement network in these schemes")
 
 # %% [markdown]
-# **Table. Loss of the first training year with both precisions**, and the largest change of PET on
-# any day in any cell, mm d⁻¹. Weights and physics stay in float32. *Source: Amazon twin.*
+# **Table. Loss of the first training year with both precisions in its first four months**, and the
+# largest change of PET on any day in any cell, mm d⁻¹. Weights and physics stay in float32.
+# *Source: Amazon twin.*
 #
 # ## A real basin: the Moselle
 #

@@ -1,0 +1,288 @@
+"""Are the scores of a model those of its run, and does evaluating write nothing by mistake?"""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+
+import cases
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from hybridlib import evaluation
+from hybridlib.cli import main
+from hybridlib.hydropy.parameters import Parameters
+from hybridlib.observe import total_water_anomaly
+from hybridlib.problem import SETTLED
+from hybridlib.schemes import Learner
+from hybridlib.simulate import study_model, study_weather
+from hybridlib.splits import Period, Split
+from hybridlib.training import CONFIG, HISTORY, WEIGHTS, Settings, save_weights, train
+
+SPLIT = Split(Period(2002, 2003), Period(2004, 2004))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return cases.tiny_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def run(study, tmp_path_factory):
+    """The folder of two trained members."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    options = {"epochs": 1, "choose": False, "members": 2}
+    train(Settings("hydropynn_qs", str(study.path), **options), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    """Problem and members of the run."""
+    return evaluation.open_run(run)
+
+
+@pytest.fixture(scope="module")
+def scores(model):
+    return evaluation.evaluate(*model)
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """A copy of the run that a test may spoil."""
+    return shutil.copytree(run, tmp_path / "copy")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run `hybridlib evaluate`; return its exit code, what it printed and its error, or all."""
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["hybridlib", "evaluate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed, told = capsys.readouterr()
+        return end.value.code, printed, " ".join(told.split()).rpartition("Error: ")[2]
+
+    return run
+
+
+def _by_hand(simulated, observed):
+    """NSE, KGE and RMSE of one series."""
+    seen = np.isfinite(observed)
+    s, o = simulated[seen].astype(float), observed[seen].astype(float)
+    misfit = np.sum((s - o) ** 2)
+    shares = np.corrcoef(s, o)[0, 1], s.std() / o.std(), s.mean() / o.mean()
+    kge = 1.0 - np.sqrt(sum((share - 1.0) ** 2 for share in shares))
+    return [1.0 - misfit / np.sum((o - o.mean()) ** 2), kge, np.sqrt(misfit / len(o))]
+
+
+def test_are_the_scores_those_of_a_run_with_the_learned_parameters(study, model, scores):
+    hydropy = study_model(study)
+    weather = study_weather(study, hydropy)
+    start, _ = hydropy.spin_up(weather.part(slice(365)), threshold=SETTLED)
+    boxes, gauges = study.twsa.load(), study.discharge.discharge.values
+    for member, learner in enumerate(model[1]):
+        _, series = hydropy.run(weather, learner.parameters(), start, ("dis", "tws"))
+        dis = series["dis"][:, study.gauge_cells] / 86400.0
+        tws = total_water_anomaly(series["tws"], study.days, hydropy.basin, boxes)
+        for name, simulated, observed, time in (
+            ("discharge", dis, gauges, study.days),
+            ("twsa", tws, boxes.twsa.values, boxes.indexes["month"]),
+        ):
+            for period, inside in (("train", time.year < 2004), ("validation", time.year == 2004)):
+                inside &= time.year > 2001
+                expected = [
+                    _by_hand(simulated[inside, k], observed[inside, k])
+                    for k in range(observed.shape[1])
+                ]
+                found = scores[name].sel(period=period, member=member)
+                np.testing.assert_allclose(found.T, expected, rtol=1e-4)
+
+
+def test_are_the_scores_of_the_start_those_that_training_sees(study, run):
+    problem, learners = evaluation.open_untrained(study, "hydropynn_qs")
+    pairs = evaluation.simulate_members(problem, learners)
+    nse = evaluation.score(pairs, problem.split).sel(metric="NSE", period="train").mean()
+    first = pd.read_csv(run / HISTORY).iloc[0]
+    for name in ("discharge", "twsa"):
+        np.testing.assert_allclose(nse[name], first[f"nse_{name}_0"], rtol=1e-4)
+
+
+def test_are_perfect_mean_and_constant_series_scored_as_known():
+    time = pd.date_range("2002-01-01", "2004-12-31")
+    flow = 5.0 + np.sin(np.arange(len(time)))
+    observed = np.stack([flow, flow, np.full_like(flow, 5.0)], axis=1)
+    observed[time.year == 2004, 1] = np.nan
+    mean = np.full_like(flow, flow[time.year < 2004].mean())
+    simulated = np.stack([flow, mean, flow], axis=1)[None]
+    dims = {"time": time, "station": ["perfect", "mean", "constant"]}
+    pairs = xr.Dataset(
+        {
+            "discharge_observed": (tuple(dims), observed),
+            "discharge_simulated": (("member", *dims), simulated),
+        },
+        {**dims, "member": [0]},
+    )
+    scores = evaluation.score(pairs, SPLIT).discharge.sel(member=0)
+    expected = {"train": [1.0, 0.0, np.nan], "validation": [1.0, np.nan, np.nan]}
+    for period, values in expected.items():
+        found = scores.sel(metric="NSE", period=period)
+        np.testing.assert_allclose(found, values, atol=1e-12)
+
+
+def test_is_the_table_the_mean_over_the_members(scores):
+    table = evaluation.table(scores, "discharge")
+    assert list(table.index) == ["mouth", "middle", "head"]
+    assert list(table.columns) == [
+        f"{period} {metric}" for period in ("train", "validation") for metric in evaluation.METRICS
+    ]
+    head = scores.discharge.sel(metric="KGE", period="validation", station="head")
+    assert head[0] != head[1]
+    assert table.loc["head", "validation KGE"] == pytest.approx(float(head[0] + head[1]) / 2)
+
+
+def test_does_no_water_come_from_nowhere_whatever_the_networks_learned(study, scores):
+    assert 0.0 < scores.attrs["water_from_nowhere_mm"] <= 1e-9
+    problem, (learner,) = evaluation.open_untrained(study, "hybrid_qs_plus")
+    last = learner.replacement.kernels[-1]
+    last.assign(np.random.default_rng(3).normal(size=last.shape))
+    reference = problem.weather.pet.numpy()
+    assert np.abs(learner.pet(problem.weather.pet, problem.window) - reference).mean() > 0.5
+    assert evaluation.water_closure(problem, learner) <= 1e-9
+
+
+def test_does_the_command_print_what_it_writes(run, scores, command):
+    code, printed, told = command("--run", run)
+    assert code == 0 and told == f"{run / 'metrics.nc'}: scores"
+    assert "discharge, tiny (twin); train 2002-2003, validation 2004-2004" in printed
+    assert "water from nowhere: at most" in printed
+    with xr.open_dataset(run / "metrics.nc") as written:
+        xr.testing.assert_identical(written.load(), scores.load())
+    assert scores.discharge.dims == ("metric", "period", "member", "station")
+    assert scores.twsa.dims == ("metric", "period", "member", "box")
+    rows = [line.split() for line in printed.splitlines() if line.startswith("mouth")]
+    mouth = scores.discharge.sel(station="mouth").mean("member").values.T.ravel()
+    assert rows == [["mouth", *(f"{value:.3f}" for value in mouth)]]
+
+
+def test_is_a_run_evaluated_from_another_folder_with_its_study_elsewhere(
+    study, copy, scores, command, tmp_path
+):
+    config = json.loads((copy / CONFIG).read_text())
+    (copy / CONFIG).write_text(json.dumps(config | {"study": "gone.zarr"}))
+    code, _, told = command("--run", copy)
+    assert code == 2 and told.startswith("gone.zarr: no prepared study here")
+    moved = shutil.copytree(study.path, tmp_path / "moved.zarr")
+    output = tmp_path / "new" / "scores.nc"
+    assert command("--run", copy, "--study", moved, "--output", output)[0] == 0
+    with xr.open_dataset(output) as written:
+        xr.testing.assert_identical(written.load(), scores.load())
+    assert not (copy / "metrics.nc").exists()
+
+
+def test_is_an_untrained_scheme_scored_without_gravimetry(command, tmp_path):
+    study = cases.tiny_study(tmp_path, twsa=False)
+    given = "--scheme=hydropynn", f"--study={study.path}", "--train-years=2002-2002"
+    code, printed, _ = command(*given)
+    assert code == 0 and "discharge, tiny (twin); train 2002-2002, validation 2003-2004" in printed
+    assert "twsa" not in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.zarr"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "give either --run, or --scheme with --study"),
+        (("--scheme=hydropynn",), "give either --run, or --scheme with --study"),
+        (("--run={run}", "--scheme=hydropynn"), "give either --run, or --scheme with --study"),
+        (("--run={run}", "--train-years=2002-2002"), "a run is scored in its own years"),
+        (("--run=nowhere",), "nowhere: no run here; expected a config.json"),
+        (("--scheme=lstm", "--study={study}"), "scheme 'lstm' is unknown; expected one of"),
+        (
+            ("--scheme=hydropynn", "--study={study}", "--validation-years=2003-2004"),
+            "training 2002-2003 and validation 2003-2004 overlap",
+        ),
+    ],
+)
+def test_is_a_command_refused_that_names_no_model(arguments, told, run, study, command):
+    given = [argument.format(run=run, study=study.path) for argument in arguments]
+    code, printed, message = command(*given)
+    assert code == 2 and not printed and message.startswith(told)
+
+
+def _no_weights(folder, problem):
+    (folder / WEIGHTS).unlink()
+
+
+def _half_of_the_weights(folder, problem):
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+
+
+def _weights_of_three(folder, problem):
+    save_weights(folder / WEIGHTS, [problem.learner(seed) for seed in range(3)])
+
+
+def _weights_of_another_scheme(folder, problem):
+    other, (learner,) = evaluation.open_untrained(problem.study, "hybrid_q")
+    save_weights(folder / WEIGHTS, [learner, other.learner(1)])
+
+
+def _weights_of_another_basin(folder, problem):
+    half = Parameters(*(field[:6] for field in problem.model.default_parameters()))
+    members = [Learner(problem.scheme, half, problem.attributes[:6], seed) for seed in range(2)]
+    save_weights(folder / WEIGHTS, members)
+
+
+def _settings(**changes):
+    def change(folder, problem):
+        config = json.loads((folder / CONFIG).read_text())
+        (folder / CONFIG).write_text(json.dumps(config | changes))
+
+    return change
+
+
+OTHER = "weights of another scheme, basin or ensemble"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_no_weights, f"{WEIGHTS}: no weights here; the training has not ended (--resume ends it)"),
+        (_half_of_the_weights, f"{WEIGHTS}: {OTHER} (Unable to synchronously open file"),
+        (_weights_of_three, f"{WEIGHTS}: {OTHER} (found 3 arrays, expected 2)"),
+        (_weights_of_another_scheme, f"{WEIGHTS}: {OTHER} (found 16 arrays, expected 2)"),
+        (_weights_of_another_basin, f"{WEIGHTS}: {OTHER} ("),
+        (_settings(members=1), f"{WEIGHTS}: {OTHER} (found 2 arrays, expected 1)"),
+        (_settings(members="two"), "members is 'two'; expected int"),
+        (_settings(scheme="hybrid_qs"), f"{WEIGHTS}: {OTHER} (found 2 arrays, expected 16)"),
+        (_settings(basin="0123"), "weights of another basin than"),
+        (_settings(layers=3), f"{CONFIG}: unknown key layers"),
+    ],
+)
+def test_is_a_run_refused_whose_parts_do_not_fit_and_nothing_written(
+    spoil, told, copy, model, command
+):
+    spoil(copy, model[0])
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    code, printed, message = command("--run", copy)
+    assert code == 2 and not printed and told in message
+    assert before == {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+
+
+def test_are_old_scores_kept_when_the_disk_is_full(scores, tmp_path):
+    path = tmp_path / "metrics.nc"
+    path.write_text("old scores")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="metrics.nc: cannot be written") as full:
+            evaluation.write_metrics(path, scores)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "what stood there is kept" in str(full.value)
+    assert path.read_text() == "old scores" and list(tmp_path.iterdir()) == [path]
