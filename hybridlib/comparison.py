@@ -148,7 +148,7 @@ def find_or_train(
             most = 0 if retrain else steps
             folders[name] = _workshop(study) / (f"{most}-steps" if most else "full") / name
             _train(Settings(name, str(study.path), epochs=most), folders[name], report)
-            few = f"none kept; a demonstration of at most {most} steps in"
+            few = f"none kept; a demonstration (steps: at most {most}) in"
             how = few if most else "trained in full in"
         report(f"{SCHEMES[name].title}: {how} {_shown(folders[name])}")
     return folders

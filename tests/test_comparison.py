@@ -1,5 +1,7 @@
 """Are the schemes compared on equal terms, with weights that belong to the study?"""
 
+from dataclasses import replace
+
 import cases
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from hybridlib import comparison, evaluation
 from hybridlib.comparison import Trained
 from hybridlib.evaluation import open_untrained
 from hybridlib.study import write_study
-from hybridlib.training import HISTORY, WEIGHTS
+from hybridlib.training import HISTORY, PRESETS, WEIGHTS, read_config
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def test_is_a_training_made_once_and_found_the_next_time(study, folders):
     after = {name: (path / WEIGHTS).stat().st_mtime_ns for name, path in folders.items()}
     assert after == before
     assert said[0].startswith(
-        "HydroPyNN(Q): none kept; a demonstration of at most 1 steps in build"
+        "HydroPyNN(Q): none kept; a demonstration (steps: at most 1) in build"
     )
     assert len(pd.read_csv(folders["hybrid_q"] / HISTORY)) == 3
 
@@ -58,6 +60,16 @@ def test_are_kept_weights_taken_for_their_own_study_only(study, folders, tmp_pat
         other = write_study(tmp_path / f"{attrs['source']}.zarr", groups, attrs)
         found = comparison.find_or_train(other, kept, 1, report=lambda text: None)
         assert not set(found.values()) & set(folders.values())
+
+
+def test_is_everything_trained_in_full_when_asked_whatever_is_kept(study, folders, monkeypatch):
+    monkeypatch.setitem(PRESETS, "fast", replace(PRESETS["fast"], steps=2))
+    kept, said = folders["hybrid_q"].parent, []
+    full = comparison.find_or_train(study, kept, 1, retrain=True, report=said.append)
+    assert {path.parent.name for path in full.values()} == {"full"}
+    assert read_config(full["hybrid_q"])["epochs"] == 0
+    assert [text for text in said if "loss" in text][0].startswith("hydropynn_q, choose 0: loss ")
+    assert said[-1].startswith("Hybrid(Q): trained in full in build")
 
 
 def test_do_shared_inputs_give_what_each_run_gives_alone(study, folders):

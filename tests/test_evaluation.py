@@ -77,6 +77,8 @@ def _by_hand(simulated, observed):
     misfit = np.sum((s - o) ** 2)
     shares = np.corrcoef(s, o)[0, 1], s.std() / o.std(), s.mean() / o.mean()
     kge = 1.0 - np.sqrt(sum((share - 1.0) ** 2 for share in shares))
+    # The mean of an anomaly over its own baseline is 0, and no KGE can refer to it.
+    kge = kge if abs(o.mean()) > 1e-6 * o.std() else np.nan
     return [1.0 - misfit / np.sum((o - o.mean()) ** 2), kge, np.sqrt(misfit / len(o))]
 
 
@@ -100,6 +102,7 @@ def test_are_the_scores_those_of_a_run_with_the_learned_parameters(study, model,
                     for k in range(observed.shape[1])
                 ]
                 found = scores[name].sel(period=period, member=member)
+                found = found.where(np.isfinite(np.transpose(expected)))
                 np.testing.assert_allclose(found.T, expected, rtol=1e-4)
 
 
@@ -155,12 +158,12 @@ def test_does_no_water_come_from_nowhere_whatever_the_networks_learned(study, sc
     assert evaluation.water_closure(problem, learner) <= 1e-9
 
 
-def test_does_the_command_print_what_it_writes(run, scores, command):
-    code, printed, told = command("--run", run)
-    assert code == 0 and told == f"{run / 'metrics.nc'}: scores"
+def test_does_the_command_print_what_it_writes(copy, scores, command):
+    code, printed, told = command("--run", copy)
+    assert code == 0 and told == f"{copy / 'metrics.nc'}: scores"
     assert "discharge, tiny (twin); train 2002-2003, validation 2004-2004" in printed
     assert "water from nowhere: at most" in printed
-    with xr.open_dataset(run / "metrics.nc") as written:
+    with xr.open_dataset(copy / "metrics.nc") as written:
         xr.testing.assert_identical(written.load(), scores.load())
     assert scores.discharge.dims == ("metric", "period", "member", "station")
     assert scores.twsa.dims == ("metric", "period", "member", "box")

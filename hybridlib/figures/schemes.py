@@ -255,16 +255,18 @@ def hydrographs(pairs: Mapping[str, xr.Dataset], station: str, period: Period) -
     fig, axes = plt.subplots(
         len(pairs), 1, figsize=(7.5, 0.5 + 1.25 * len(pairs)), sharex=True, sharey=True
     )
+    largest = max(float(pair.discharge_observed.max()) for pair in pairs.values())
+    scale, unit = (1e3, "1000 m³ s⁻¹") if largest > 5e3 else (1.0, "m³ s⁻¹")
     for ax, (title, pair) in zip(np.atleast_1d(axes), pairs.items(), strict=True):
         one = pair.sel(station=station)
         one = one.isel(time=period.holds(one.indexes["time"]))
         observed, simulated = one.discharge_observed, one.discharge_simulated.mean("member")
-        ax.plot(one.time, observed / 1e3, color=OBSERVED, linewidth=1, label="observed")
-        ax.plot(one.time, simulated / 1e3, color=colour_of(title), linewidth=1.3)
+        ax.plot(one.time, observed / scale, color=OBSERVED, linewidth=1, label="observed")
+        ax.plot(one.time, simulated / scale, color=colour_of(title), linewidth=1.3)
         ax.set_title(f"{title}, NSE {float(nse(simulated, observed)):.2f}")
     ax.set(xlim=(one.time[0], one.time[-1]), ylim=(0, None))
     ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
-    fig.supylabel("discharge (1000 m³ s⁻¹)", size="medium")
+    fig.supylabel(f"discharge ({unit})", size="medium")
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper right")
     fig.suptitle(name_of(station), x=0.02, ha="left", size="medium")
     return fig
