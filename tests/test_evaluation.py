@@ -17,7 +17,7 @@ from hybridlib.cli import main
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.observe import total_water_anomaly
 from hybridlib.problem import SETTLED
-from hybridlib.schemes import Learner
+from hybridlib.schemes import Learner, find_scheme
 from hybridlib.simulate import study_model, study_weather
 from hybridlib.splits import Period, Split
 from hybridlib.training import CONFIG, HISTORY, WEIGHTS, Settings, save_weights, train
@@ -35,7 +35,7 @@ def run(study, tmp_path_factory):
     """The folder of two trained members."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     options = {"epochs": 1, "choose": False, "members": 2}
-    train(Settings("hydropynn_qs", str(study.path), **options), folder)
+    train(Settings("hybrid_qs_plus", str(study.path), **options), folder)
     return folder
 
 
@@ -88,7 +88,8 @@ def test_are_the_scores_those_of_a_run_with_the_learned_parameters(study, model,
     start, _ = hydropy.spin_up(weather.part(slice(365)), threshold=SETTLED)
     boxes, gauges = study.twsa.load(), study.discharge.discharge.values
     for member, learner in enumerate(model[1]):
-        _, series = hydropy.run(weather, learner.parameters(), start, ("dis", "tws"))
+        driven = weather._replace(pet=learner.pet(weather.pet, model[0].window))
+        _, series = hydropy.run(driven, learner.parameters(), start, ("dis", "tws"))
         dis = series["dis"][:, study.gauge_cells] / 86400.0
         tws = total_water_anomaly(series["tws"], study.days, hydropy.basin, boxes)
         for name, simulated, observed, time in (
@@ -107,7 +108,7 @@ def test_are_the_scores_those_of_a_run_with_the_learned_parameters(study, model,
 
 
 def test_are_the_scores_of_the_start_those_that_training_sees(study, run):
-    problem, learners = evaluation.open_untrained(study, "hydropynn_qs")
+    problem, learners = evaluation.open_untrained(study, "hybrid_qs_plus")
     pairs = evaluation.simulate_members(problem, learners)
     nse = evaluation.score(pairs, problem.split).sel(metric="NSE", period="train").mean()
     first = pd.read_csv(run / HISTORY).iloc[0]
@@ -236,8 +237,10 @@ def _weights_of_another_scheme(folder, problem):
 
 
 def _weights_of_another_basin(folder, problem):
+    _settings(scheme="hydropynn_qs")(folder, problem)
     half = Parameters(*(field[:6] for field in problem.model.default_parameters()))
-    members = [Learner(problem.scheme, half, problem.attributes[:6], seed) for seed in range(2)]
+    scheme = find_scheme("hydropynn_qs")
+    members = [Learner(scheme, half, problem.attributes[:6], seed) for seed in range(2)]
     save_weights(folder / WEIGHTS, members)
 
 
@@ -257,12 +260,12 @@ OTHER = "weights of another scheme, basin or ensemble"
     [
         (_no_weights, f"{WEIGHTS}: no weights here; the training has not ended (--resume ends it)"),
         (_half_of_the_weights, f"{WEIGHTS}: {OTHER} (Unable to synchronously open file"),
-        (_weights_of_three, f"{WEIGHTS}: {OTHER} (found 3 arrays, expected 2)"),
-        (_weights_of_another_scheme, f"{WEIGHTS}: {OTHER} (found 16 arrays, expected 2)"),
+        (_weights_of_three, f"{WEIGHTS}: {OTHER} (found 48 arrays, expected 32)"),
+        (_weights_of_another_scheme, f"{WEIGHTS}: {OTHER} (found 16 arrays, expected 32)"),
         (_weights_of_another_basin, f"{WEIGHTS}: {OTHER} ("),
-        (_settings(members=1), f"{WEIGHTS}: {OTHER} (found 2 arrays, expected 1)"),
+        (_settings(members=1), f"{WEIGHTS}: {OTHER} (found 32 arrays, expected 16)"),
         (_settings(members="two"), "members is 'two'; expected int"),
-        (_settings(scheme="hybrid_qs"), f"{WEIGHTS}: {OTHER} (found 2 arrays, expected 16)"),
+        (_settings(scheme="hybrid_qs"), f"{WEIGHTS}: {OTHER} (found 32 arrays, expected 16)"),
         (_settings(basin="0123"), "weights of another basin than"),
         (_settings(layers=3), f"{CONFIG}: unknown key layers"),
     ],
