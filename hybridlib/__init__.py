@@ -2,12 +2,18 @@
 
 import os
 
-# The newer XLA fusion emitters leave this model's long elementwise code unvectorised on CPU:
-# switching them off made the recurrence 3-5 times faster (TensorFlow 2.21). XLA reads the
-# variable once, when TensorFlow is imported, so it is set here, and never overwritten.
-_XLA_FLAG = "--xla_cpu_use_fusion_emitters=false"
-if "xla_cpu_use_fusion_emitters" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_FLAG}".strip()
+# One kernel for several results keeps XLA from computing the inputs they share once for each: the
+# backward pass of a day shrinks from 6,900 to 840 elementwise operations and runs twice as fast.
+# It needs the newer fusion emitters, which without it are 3-5 times slower (TensorFlow 2.21).
+# XLA reads the variable once, when TensorFlow is imported, so it is set here; what a user has put
+# there about either stays.
+_XLA_FLAGS = (
+    "--xla_cpu_use_fusion_emitters=true",
+    "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion=true",
+)
+_given = os.environ.get("XLA_FLAGS", "")
+if not any(flag.partition("=")[0] in _given for flag in _XLA_FLAGS):
+    os.environ["XLA_FLAGS"] = " ".join([_given, *_XLA_FLAGS]).strip()
 # Without it TensorFlow leaves oneDNN off on some processors, and Conv3D is ten times slower there.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -3,11 +3,16 @@
 The forward run keeps the stores at the start of each day. The backward run walks the days from
 the last to the first, recomputes each under a tape and pulls the gradient through it. Nothing else
 of a day is ever held, so memory grows with the stores and not with the operations of a day.
+
+A program keeps one core busy, and larger arrays would not make it faster: the members of an
+ensemble run the same program at the same time, one a core, each as if it were alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -35,7 +40,7 @@ def differentiable_run(
     Args:
         model: HydroPyNN of the basin.
         weather: fields (time, cell) in the model's dtype; pet also (time, member, cell).
-        parameters: each (…, cell); a leading axis runs an ensemble in one program.
+        parameters: each (…, cell); a leading axis runs an ensemble, one member a core.
         state: stores at the first day's start, (…, cell).
         variables: what to return of each day, from :data:`hybridlib.rnn.VARIABLES`.
         segments: 1 keeps the stores of every day. More keep those at the start of each segment
@@ -57,12 +62,8 @@ def differentiable_run(
     parts = [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(days), segments)]
     fixed = (model.land, model.network, model.substeps)
 
-    @tf.custom_gradient
-    def run(*inputs):
-        # The outer tape must not look inside: the programs below have their own backward run.
-        state, parameters, pet = tf.nest.map_structure(tf.stop_gradient, inputs)
-        driven = weather._replace(pet=pet)
-        starts, series = [], []
+    def forward(state, parameters, pet):
+        driven, starts, series = weather._replace(pet=pet), [], []
         for part in parts:
             starts.append(state)
             state, piece, kept = _forward(
@@ -70,25 +71,81 @@ def differentiable_run(
             )
             series.append(piece)
         whole = {name: tf.concat([piece[name] for piece in series], 0) for name in names}
+        return (state, whole), (driven, parameters, starts, kept)
+
+    def backward(memory, slopes):
+        (driven, parameters, starts, kept), (d_state, d_series) = memory, slopes
+        d_pet, d_parameters = [], Parameters(*map(tf.zeros_like, parameters))
+        for start, part in zip(reversed(starts), reversed(parts), strict=True):
+            days = driven.part(part)
+            stores = kept
+            if segments > 1:
+                stores = _forward(start, days, parameters, *fixed, (), True)[2]
+            d_days = {name: field[part] for name, field in d_series.items()}
+            d_state, d_parameters, piece = _backward(
+                stores, days, parameters, *fixed, names, d_state, d_days, d_parameters
+            )
+            d_pet.insert(0, piece)
+        return d_state, d_parameters, tf.concat(d_pet, 0)
+
+    @tf.custom_gradient
+    def run(*inputs):
+        # The outer tape must not look inside: the programs below have their own backward run.
+        inputs = tf.nest.map_structure(tf.stop_gradient, inputs)
+        members = state.swe.shape[0] if len(state.swe.shape) == 2 else 0
+        into, out = _member_axes(state, parameters, weather.pet, names)
+        pieces, memories = zip(*_at_once(forward, _apart(inputs, into, members)), strict=True)
+        outputs = _together(pieces, out, members)
 
         def gradient(*slopes):
-            d_state, d_series = tf.nest.pack_sequence_as((state, whole), slopes)
-            d_pet, d_parameters = [], Parameters(*map(tf.zeros_like, parameters))
-            for start, part in zip(reversed(starts), reversed(parts), strict=True):
-                days = driven.part(part)
-                stores = kept
-                if segments > 1:
-                    stores = _forward(start, days, parameters, *fixed, (), True)[2]
-                d_days = {name: field[part] for name, field in d_series.items()}
-                d_state, d_parameters, piece = _backward(
-                    stores, days, parameters, *fixed, names, d_state, d_days, d_parameters
-                )
-                d_pet.insert(0, piece)
-            return d_state, d_parameters, tf.concat(d_pet, 0)
+            slopes = _apart(tf.nest.pack_sequence_as(outputs, slopes), out, members)
+            pulled = _at_once(backward, zip(memories, slopes, strict=True))
+            return _together(pulled, into, members)
 
-        return (state, whole), gradient
+        return outputs, gradient
 
     return run(state, parameters, weather.pet)
+
+
+def _member_axes(state: State, parameters: Parameters, pet, names: Iterable[str]):
+    """Where what goes in and what comes out has its member axis; None where members share it."""
+    into = (
+        State(*[0] * len(state)),
+        Parameters(*(0 if len(field.shape) == 2 else None for field in parameters)),
+        1 if len(pet.shape) == 3 else None,
+    )
+    return into, (into[0], dict.fromkeys(names, 1))
+
+
+def _apart(tensors, axes, members: int) -> list:
+    """What belongs to each member; all of it where there is no member axis."""
+    if not members:
+        return [tensors]
+
+    def take(member: int):
+        return lambda tensor, axis: tensor if axis is None else tf.gather(tensor, member, axis=axis)
+
+    return [tf.nest.map_structure(take(member), tensors, axes) for member in range(members)]
+
+
+def _together(pieces: Sequence, axes, members: int):
+    """Put the members together again; slopes of what they share add up."""
+    if not members:
+        return pieces[0]
+
+    def join(axis, *parts):
+        return tf.add_n(parts) if axis is None else tf.stack(parts, axis)
+
+    return tf.nest.map_structure(join, axes, *pieces)
+
+
+def _at_once(call: Callable, arguments: Iterable[tuple]) -> list:
+    """Call with each tuple of arguments, as many at a time as there are cores."""
+    arguments = list(arguments)
+    if len(arguments) == 1 or not tf.executing_eagerly():  # a graph finds its own parallel parts
+        return [call(*own) for own in arguments]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda own: call(*own), arguments))
 
 
 @tf.function(jit_compile=True, autograph=False)

@@ -194,7 +194,7 @@ def train(
         typer.Option(help="Choose the steps inside the training years, then refit on all of them."),
     ] = True,
     seed: Annotated[int, typer.Option(help="Of the first member's start.")] = 0,
-    members: Annotated[int, typer.Option(help="Members of an ensemble, in one program.")] = 1,
+    members: Annotated[int, typer.Option(help="Members of an ensemble, side by side.")] = 1,
     replacement: Annotated[
         str, typer.Option(help="conv3d, or fcnn, which sees no neighbours.")
     ] = "conv3d",

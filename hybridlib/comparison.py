@@ -213,7 +213,7 @@ def open_all(study: Study, folders: Mapping[str, Path]) -> dict[str, Trained]:
             raise InputError(f"{folder}: trained on {split}; expected {first.split}")
         problem = _with_scheme(first, name)
         learners = [
-            problem.learner(config["seed"] + member, config["replacement"], config["precision"])
+            problem.learner(config["seed"] + member, config["precision"])
             for member in range(config["members"])
         ]
         load_weights(folder / WEIGHTS, learners)
@@ -355,7 +355,7 @@ def loss_by_precision(trained: Trained) -> pd.DataFrame:
 def _pet_in_bfloat16(trained: Trained, days: np.ndarray) -> np.ndarray:
     """PET of the first member on some days in a row, mm d-1, (time, cell)."""
     problem, config = trained.problem, trained.config
-    learner = problem.learner(config["seed"], config["replacement"], "bfloat16")
+    learner = problem.learner(config["seed"], "bfloat16")
     learner.set_weights(trained.learners[0].get_weights())
     halo = len(REPLACEMENT_FILTERS)
     around = slice(days[0] - halo, days[-1] + halo + 1)

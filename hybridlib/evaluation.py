@@ -51,8 +51,7 @@ def open_run(folder: Path | str, study: Path | str | None = None) -> tuple[Probl
     scheme = find_scheme(settings.scheme)
     problem = build_problem(study, scheme, split, study.days[-1].year, settings.replacement)
     learners = [
-        problem.learner(settings.seed + m, settings.replacement, settings.precision)
-        for m in range(settings.members)
+        problem.learner(settings.seed + m, settings.precision) for m in range(settings.members)
     ]
     load_weights(folder / WEIGHTS, learners)
     return problem, learners

@@ -44,7 +44,8 @@ class Problem:
         weather: packed, (time, cell).
         start: stores at the first day, settled with HydroPy's own parameters.
         attributes: normalised, (cell, 21).
-        window: input of the replacement network; None without it.
+        kind: of the replacement network.
+        window: what that network reads; None without it.
         boxes: observed storage anomalies of the months in ``days``; None without gravimetry.
         instruments: gauges and boxes.
     """
@@ -57,14 +58,15 @@ class Problem:
     weather: Weather
     start: State
     attributes: np.ndarray
+    kind: str
     window: Window | None
     boxes: xr.Dataset | None
     instruments: Instruments
 
-    def learner(self, seed: int, kind: str = "conv3d", dtype: str = "float32") -> Learner:
+    def learner(self, seed: int, dtype: str = "float32") -> Learner:
         """The scheme's trainable part at its start."""
         default = self.model.default_parameters()
-        return Learner(self.scheme, default, self.attributes, seed, kind, dtype)
+        return Learner(self.scheme, default, self.attributes, seed, self.kind, dtype)
 
     def predict(self, learners: Sequence[Learner], segments: int = 1):
         """Run every learner's model in one program; differentiable.
@@ -146,6 +148,7 @@ def build_problem(
         weather,
         start,
         attributes[study.basin.row, study.basin.col].astype(np.float32),
+        kind,
         window,
         boxes,
         build_instruments(model.basin, study.gauge_cells, days, boxes),

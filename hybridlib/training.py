@@ -44,6 +44,8 @@ class Preset:
     Attributes:
         free: first learning rate of free parameters, in logits.
         network: first learning rate of network weights.
+        warm_up: steps over which the rate rises to its first value. Adam's first steps are as long
+            as the rate says however small the gradient; a network then overshoots.
         half_life: steps after which the rate has halved; None keeps it.
         steps: most steps.
         patience: steps without a better held-out loss after which the choice of steps ends.
@@ -51,6 +53,7 @@ class Preset:
 
     free: float
     network: float
+    warm_up: int
     half_life: float | None
     steps: int
     patience: int
@@ -58,12 +61,13 @@ class Preset:
     def rate(self, step: int, kind: str) -> float:
         """Learning rate of a step, from 0 on."""
         first = self.free if kind == "free" else self.network
-        return first if self.half_life is None else first * 0.5 ** (step / self.half_life)
+        decay = 1.0 if self.half_life is None else 0.5 ** (step / self.half_life)
+        return first * decay * min(1.0, (step + 1) / self.warm_up)
 
 
 PRESETS = {
-    "paper": Preset(free=5e-4, network=5e-4, half_life=None, steps=300, patience=300),
-    "fast": Preset(free=0.1, network=5e-3, half_life=30.0, steps=60, patience=15),
+    "paper": Preset(free=5e-4, network=5e-4, warm_up=1, half_life=None, steps=300, patience=300),
+    "fast": Preset(free=0.1, network=5e-3, warm_up=7, half_life=30.0, steps=60, patience=15),
 }
 """The paper's setting (Adam, 5e-4, 300 iterations), and a faster schedule."""
 
@@ -82,7 +86,7 @@ class Settings:
         epochs: most steps; 0 for the preset's.
         choose: choose the number of steps inside the training period, then refit on all of it.
         seed: of the first member; the others follow.
-        members: ensemble members, in one program.
+        members: ensemble members, trained side by side.
         replacement: "conv3d", or "fcnn" for the rival without neighbours.
         precision: "float32" or "bfloat16", of the replacement network.
         deterministic: use only operations that TensorFlow calls deterministic. Conv3D rounds by the
@@ -226,9 +230,7 @@ class Fit:
         """Start a phase at the untrained model."""
         s = self.settings
         self.phase, self.epoch = phase, 0
-        self.learners = [
-            self.problem.learner(s.seed + m, s.replacement, s.precision) for m in range(s.members)
-        ]
+        self.learners = [self.problem.learner(s.seed + m, s.precision) for m in range(s.members)]
         self.optimizers = [keras.optimizers.Adam() for _ in self.learners]
         for optimizer, learner in zip(self.optimizers, self.learners, strict=True):
             optimizer.build(learner.trainable_variables)

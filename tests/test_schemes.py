@@ -129,7 +129,7 @@ def test_is_discharge_enough_for_the_schemes_that_read_only_it(bare):
 def test_has_every_member_parameters_and_pet_of_its_own(bare):
     scheme = replace(find_scheme("hybrid_qs_plus"), weights=(1.0, 0.0))
     problem = build_problem(bare, scheme, SPLIT, 2003, "fcnn")
-    learners = [problem.learner(seed, "fcnn") for seed in (0, 1)]
+    learners = [problem.learner(seed) for seed in (0, 1)]
     for k, learner in enumerate(learners):
         learner.network.weights[-1].assign(np.full(9, 0.1 * k))
         learner.replacement.biases[-1].assign([0.2 + k])
