@@ -184,11 +184,19 @@ def train(
     ],
     study: Annotated[Path, typer.Option(help="Prepared study (prepare or twin make one).")],
     run: Annotated[Path, typer.Option(help="Folder of the run; new, or with --resume its own.")],
-    split: Annotated[str, typer.Option(help="temporal.")] = "temporal",
+    split: Annotated[
+        str, typer.Option(help="temporal, or spatial or spatiotemporal with --fold.")
+    ] = "temporal",
+    fold: Annotated[int, typer.Option(help="Group of gauges held out, from 1 on.")] = 0,
+    folds: Annotated[int, typer.Option(help="Number of groups of gauges.")] = 4,
+    split_seed: Annotated[int, typer.Option(help="Of the groups.")] = 0,
     train_years: Annotated[str, typer.Option(help="Such as 2003-2012; by default a rule.")] = "",
     validation_years: Annotated[str, typer.Option(help="Such as 2013-2016.")] = "",
     preset: Annotated[str, typer.Option(help="fast, or paper (Adam 5e-4, 300 steps).")] = "fast",
     epochs: Annotated[int, typer.Option(help="Most steps; 0: the preset's.")] = 0,
+    weight: Annotated[
+        float, typer.Option(help="Of discharge in the loss, 0 to 1; -1: the scheme's own.")
+    ] = -1.0,
     choose: Annotated[
         bool,
         typer.Option(help="Choose the steps inside the training years, then refit on all of them."),
@@ -214,19 +222,17 @@ def train(
     from hybridlib.training import train as fit
 
     settings = Settings(
-        scheme, str(study), split, train_years, validation_years, preset, epochs, choose, seed,
-        members, replacement, precision, deterministic,
+        scheme, str(study), split, fold, folds, split_seed, train_years, validation_years, preset,
+        epochs, weight, choose, seed, members, replacement, precision, deterministic,
     )  # fmt: skip
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[scores]}")
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("reading", total=None, scores="")
 
         def progress(row: dict) -> None:
-            shown = {"loss": "loss", "nse_discharge": "NSE Q", "nse_twsa": "NSE TWSA"}
-            scores = " ".join(f"{text} {row[key]:.3f}" for key, text in shown.items())
             step = f"{row['phase']} {row['epoch']}"
             done = bar.tasks[0].completed + 1
-            bar.update(task, description=step, scores=scores, completed=done)
+            bar.update(task, description=step, scores=_scores(row), completed=done)
             bar.update(task, total=done + row["left"])
 
         def note(text: str) -> None:
@@ -278,6 +284,66 @@ def evaluate(
     if target is not None:
         evaluation.write_metrics(target, scores)
         console.print(f"{target}: scores")
+
+
+@app.command()
+def experiments(
+    matrix: Annotated[Path, typer.Option(help="YAML that lists the runs.")] = Path(
+        "params/experiments.yml"
+    ),
+    only: Annotated[
+        list[str] | None, typer.Option(help="An experiment of the matrix; repeatable.")
+    ] = None,
+    scheduler: Annotated[
+        str, typer.Option(help="local, or a Dask scheduler's address such as tcp://host:8786.")
+    ] = "local",
+    workers: Annotated[
+        int,
+        typer.Option(min=1, help="Runs at a time with the local scheduler; each uses all cores."),
+    ] = 1,
+    retries: Annotated[int, typer.Option(min=0, help="How often a failed run is tried again.")] = 1,
+    plan: Annotated[bool, typer.Option(help="List the runs and what is done; start none.")] = False,
+) -> None:
+    """Perform the run matrix; finished runs are skipped, stopped ones go on.
+
+    Example: `hybridlib experiments --matrix params/experiments.yml --scheduler tcp://head:8786`
+    """
+    from hybridlib import experiments as lab
+
+    runs = lab.expand(lab.read_matrix(matrix), only or ())
+    if plan:
+        for run in runs:
+            typer.echo(f"{run}: {'done' if lab.finished(run) else 'to do'}")
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[scores]}")
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
+        tasks = {"": bar.add_task("all runs", total=len(runs), scores="")}
+
+        def progress(row: dict) -> None:
+            run = row["run"]
+            if run not in tasks:
+                tasks[run] = bar.add_task(run, total=None, scores="")
+            done = bar.tasks[bar.task_ids.index(tasks[run])].completed + 1
+            bar.update(tasks[run], completed=done, total=done + row["left"], scores=_scores(row))
+
+        def ended(run: lab.Run, how: str) -> None:
+            bar.advance(tasks[""])
+            if str(run) in tasks:
+                bar.remove_task(tasks.pop(str(run)))
+            bar.console.print(f"{run}: {how}", highlight=False, markup=False, soft_wrap=True)
+
+        with lab.connect(scheduler, workers) as client:
+            failures = lab.schedule(runs, client, progress, ended, retries)
+    if failures:
+        listed = "".join(f"\n  {run}: {reason}" for run, reason in failures.items())
+        raise RuntimeError(
+            f"{len(failures)} of {len(runs)} runs failed; the same command tries them again{listed}"
+        )
+
+
+def _scores(row: dict) -> str:
+    shown = {"loss": "loss", "nse_discharge": "NSE Q", "nse_twsa": "NSE TWSA"}
+    return " ".join(f"{text} {row[key]:.3f}" for key, text in shown.items())
 
 
 @app.command()

@@ -28,6 +28,7 @@ from hybridlib.training import (
     WEIGHTS,
     Fit,
     Settings,
+    configured_split,
     load_weights,
     read_config,
     split_of,
@@ -208,7 +209,7 @@ def open_all(study: Study, folders: Mapping[str, Path]) -> dict[str, Trained]:
     opened = {"HydroPyNN": Trained(untrained, [untrained.learner(0)], {}, pd.DataFrame())}
     for name, folder in folders.items():
         config = read_config(folder)
-        split = Split(Period.parse(config["train"]), Period.parse(config["validation"]))
+        split = configured_split(config)
         if split != first.split:
             raise InputError(f"{folder}: trained on {split}; expected {first.split}")
         problem = _with_scheme(first, name)

@@ -19,9 +19,16 @@ from hybridlib.rnn import BLOCK, VARIABLES
 from hybridlib.schema import InputError
 from hybridlib.schemes import Learner, find_scheme
 from hybridlib.simulate import study_model
-from hybridlib.splits import Period, Split
+from hybridlib.splits import Split
 from hybridlib.study import Study, open_study
-from hybridlib.training import WEIGHTS, Settings, load_weights, read_config, split_of
+from hybridlib.training import (
+    WEIGHTS,
+    Settings,
+    configured_split,
+    load_weights,
+    read_config,
+    split_of,
+)
 
 METRICS = {"NSE": metrics.nse, "KGE": metrics.kge, "RMSE": metrics.rmse}
 UNITS = {"discharge": "m3 s-1", "twsa": "mm"}
@@ -47,8 +54,7 @@ def open_run(folder: Path | str, study: Path | str | None = None) -> tuple[Probl
         )
     names = {field.name for field in fields(Settings)}
     settings = Settings(**{key: value for key, value in config.items() if key in names})
-    split = Split(Period.parse(config["train"]), Period.parse(config["validation"]))
-    scheme = find_scheme(settings.scheme)
+    scheme, split = settings.weighted_scheme(), configured_split(config)
     problem = build_problem(study, scheme, split, study.days[-1].year, settings.replacement)
     learners = [
         problem.learner(settings.seed + m, settings.precision) for m in range(settings.members)
@@ -61,7 +67,11 @@ def open_untrained(
     study: Study, name: str, train: str = "", validation: str = ""
 ) -> tuple[Problem, list[Learner]]:
     """A scheme at its start, on all days of a study."""
-    split = split_of(study, train, validation)
+    return untrained(study, name, split_of(study, train, validation))
+
+
+def untrained(study: Study, name: str, split: Split) -> tuple[Problem, list[Learner]]:
+    """A scheme at its start, on all days of a study."""
     problem = build_problem(study, find_scheme(name), split, study.days[-1].year)
     return problem, [problem.learner(0)]
 
@@ -110,7 +120,8 @@ def score(pairs: xr.Dataset, split: Split) -> xr.Dataset:
 
     Returns:
         discharge (metric, period, member, station) and, with gravimetry, twsa
-        (metric, period, member, box); NaN where a score is not defined.
+        (metric, period, member, box); NaN where a score is not defined. ``held_out`` (station)
+        tells the gauges that never trained.
     """
     scored = {}
     for name in (n for n in UNITS if f"{n}_observed" in pairs):
@@ -131,6 +142,7 @@ def score(pairs: xr.Dataset, split: Split) -> xr.Dataset:
         "metric": list(METRICS),
         "period": ["train", "validation"],
         "member": pairs.member,
+        "held_out": ("station", pairs.station.isin(split.held_out).values),
         **{dim: pairs[dim] for dim in ("station", "box") if dim in pairs.dims},
     }
     attrs = {"train": str(split.train), "validation": str(split.validation)}
@@ -172,9 +184,18 @@ def _double(field):
     return tf.cast(field, tf.float64)
 
 
-def evaluate(problem: Problem, learners: Sequence[Learner]) -> xr.Dataset:
-    """Score a model and close its water: what ``metrics.nc`` holds."""
-    scores = score(simulate_members(problem, learners), problem.split)
+def evaluate(
+    problem: Problem, learners: Sequence[Learner], pairs: xr.Dataset | None = None
+) -> xr.Dataset:
+    """Score a model and close its water: what ``metrics.nc`` holds.
+
+    Args:
+        problem: on all days of its study.
+        learners: its members.
+        pairs: of :func:`simulate_members`, where that was run before.
+    """
+    pairs = simulate_members(problem, learners) if pairs is None else pairs
+    scores = score(pairs, problem.split)
     closure = max(water_closure(problem, learner) for learner in learners)
     return scores.assign_attrs(
         water_from_nowhere_mm=closure,

@@ -97,8 +97,9 @@ class Problem:
         return stacked, pets[0] if shared else tf.stack(pets, axis=1)
 
     def objective(self, period: Period) -> Objective:
-        """The scheme's loss over the observations of a period."""
+        """The scheme's loss over the observations of a period, gauges held out left aside."""
         discharge = self.study.discharge.discharge.reindex(time=self.days)
+        discharge = discharge.where(~discharge.station.isin(self.split.held_out))
         twsa = None
         if self.scheme.needs_twsa:
             used = self.instruments.baseline.numpy() > 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from hybridlib.schema import InputError
 
-SPLITS = ("temporal",)
+SPLITS = ("temporal", "spatial", "spatiotemporal")
+FOLDS = 4
+"""Groups of gauges that take turns at validating, in the paper."""
 LONG_RECORD = 8
 """Years after the warm-up beyond which five sevenths train, as in the paper; else half do."""
 
@@ -42,10 +46,17 @@ class Period:
 
 @dataclass(frozen=True)
 class Split:
-    """A temporal split: the years before ``train`` only settle the stores."""
+    """What trains: the discharge of gauges that are not held out, in the training years.
+
+    Attributes:
+        train: training years; the years before them only settle the stores.
+        validation: validation years; the training years themselves where the split is in space.
+        held_out: gauges whose discharge never trains.
+    """
 
     train: Period
     validation: Period
+    held_out: tuple[str, ...] = ()
 
     def inner(self) -> Split:
         """Split the training period itself: its last 30 % of years (one at least) are held out.
@@ -60,7 +71,11 @@ class Split:
                 "inside it needs two (give --epochs and --no-choose)"
             )
         last = self.train.last - max(1, round(0.3 * years))
-        return Split(Period(self.train.first, last), Period(last + 1, self.train.last))
+        return replace(
+            self,
+            train=Period(self.train.first, last),
+            validation=Period(last + 1, self.train.last),
+        )
 
 
 def temporal_split(
@@ -102,6 +117,44 @@ def temporal_split(
     validation = validation or Period(train.last + 1, min(end, discharge_days[-1].year))
     _check(train, validation, begin, end)
     return Split(train, validation)
+
+
+def station_groups(
+    stations: Sequence[str], folds: int = FOLDS, seed: int = 0
+) -> list[tuple[str, ...]]:
+    """Deal the gauges out at random into groups whose sizes differ by one at most.
+
+    Args:
+        stations: names, each once.
+        folds: number of groups.
+        seed: same seed and names, same groups.
+
+    Raises:
+        InputError: fewer than two groups, or fewer gauges than groups.
+    """
+    if not 2 <= folds <= len(stations):
+        raise InputError(
+            f"{folds} folds are asked for; expected 2 to {len(stations)}, the number of gauges"
+        )
+    order = np.random.default_rng(seed).permutation(len(stations))
+    return [tuple(sorted(str(stations[k]) for k in order[fold::folds])) for fold in range(folds)]
+
+
+def hold_out(split: Split, kind: str, held_out: tuple[str, ...]) -> Split:
+    """Turn a temporal split into one in space, or in both.
+
+    Args:
+        split: temporal.
+        kind: "temporal" leaves it; "spatial" trains and validates in all its years, on different
+            gauges; "spatiotemporal" keeps its years and holds gauges out, too.
+        held_out: gauges that validate.
+    """
+    if kind == "temporal":
+        return split
+    if kind == "spatial":
+        whole = Period(split.train.first, split.validation.last)
+        return Split(whole, whole, held_out)
+    return replace(split, held_out=held_out)
 
 
 def _check(train: Period, validation: Period, begin: int, end: int) -> None:

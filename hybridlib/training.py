@@ -7,7 +7,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import h5py
@@ -21,8 +21,16 @@ from hybridlib.networks import KERNELS
 from hybridlib.problem import Problem, basin_digest, build_problem
 from hybridlib.rnn import FLUXES
 from hybridlib.schema import InputError
-from hybridlib.schemes import Learner, find_scheme
-from hybridlib.splits import SPLITS, Period, Split, temporal_split
+from hybridlib.schemes import Learner, Scheme, find_scheme
+from hybridlib.splits import (
+    FOLDS,
+    SPLITS,
+    Period,
+    Split,
+    hold_out,
+    station_groups,
+    temporal_split,
+)
 from hybridlib.study import Study, open_study
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
@@ -79,11 +87,15 @@ class Settings:
     Attributes:
         scheme: a name in :data:`~hybridlib.schemes.SCHEMES`.
         study: the prepared study, as it was given.
-        split: "temporal".
+        split: "temporal", "spatial" or "spatiotemporal".
+        fold: which group of gauges is held out, from 1 on; 0 for the temporal split.
+        folds: number of groups of gauges.
+        split_seed: of the groups.
         train: training years ("2003-2012"); empty for the split's rule.
         validation: validation years; empty for the split's rule.
         preset: a name in :data:`PRESETS`.
         epochs: most steps; 0 for the preset's.
+        weight: of discharge in the loss, 0 to 1, the rest is storage's; -1 for the scheme's own.
         choose: choose the number of steps inside the training period, then refit on all of it.
         seed: of the first member; the others follow.
         members: ensemble members, trained side by side.
@@ -96,10 +108,14 @@ class Settings:
     scheme: str
     study: str
     split: str = "temporal"
+    fold: int = 0
+    folds: int = FOLDS
+    split_seed: int = 0
     train: str = ""
     validation: str = ""
     preset: str = "fast"
     epochs: int = 0
+    weight: float = -1.0
     choose: bool = True
     seed: int = 0
     members: int = 1
@@ -123,16 +139,40 @@ class Settings:
                 raise InputError(
                     f"{name} '{getattr(self, name)}' is unknown; expected {' or '.join(values)}"
                 )
-        for name, least in (("epochs", 0), ("seed", 0), ("members", 1)):
+        for name, least in (("epochs", 0), ("seed", 0), ("members", 1), ("split_seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least {least}")
-        if not find_scheme(self.scheme).trained:
-            raise InputError(f"scheme '{self.scheme}' has nothing to train; evaluate it instead")
+        first, last = (0, 0) if self.split == "temporal" else (1, self.folds)
+        if not first <= self.fold <= last:
+            expected = f"1 to {last}" if last else "0"
+            raise InputError(
+                f"fold is {self.fold}; expected {expected} with the {self.split} split"
+            )
+        if not (self.weight == -1.0 or 0.0 <= self.weight <= 1.0):
+            raise InputError(
+                f"weight is {self.weight}; expected 0 to 1, or -1 for the scheme's own"
+            )
+        find_scheme(self.scheme)
 
     @property
     def steps(self) -> int:
         """Most steps."""
         return self.epochs or PRESETS[self.preset].steps
+
+    def weighted_scheme(self) -> Scheme:
+        """The scheme, with the weights asked for."""
+        scheme = find_scheme(self.scheme)
+        if self.weight < 0.0:
+            return scheme
+        return replace(scheme, weights=(self.weight, 1.0 - self.weight))
+
+    def split_of(self, study: Study) -> Split:
+        """What of a study trains."""
+        split = split_of(study, self.train, self.validation)
+        if self.fold == 0:
+            return split
+        groups = station_groups(list(study.discharge.station.values), self.folds, self.split_seed)
+        return hold_out(split, self.split, groups[self.fold - 1])
 
 
 def split_of(study: Study, train: str = "", validation: str = "") -> Split:
@@ -175,12 +215,13 @@ def train(
         OSError: the folder cannot be written; what it held is kept.
     """
     folder = Path(folder)
+    if not find_scheme(settings.scheme).trained:
+        raise InputError(f"scheme '{settings.scheme}' has nothing to train; evaluate it instead")
     if settings.deterministic:
         tf.config.experimental.enable_op_determinism()
     study = open_study(settings.study)
-    scheme = find_scheme(settings.scheme)
-    split = split_of(study, settings.train, settings.validation)
-    config = _configuration(settings, study, split)
+    scheme, split = settings.weighted_scheme(), settings.split_of(study)
+    config = configuration(settings, study, split)
     _refuse_another_run(folder, config, resume)
     problem = build_problem(study, scheme, split, split.train.last, settings.replacement)
     fit = Fit(problem, settings)
@@ -188,7 +229,7 @@ def train(
         for series, why in fit.skipped.items():
             note(f"{series} does not count in {split.train}: {why}")
     # Only now: what cannot be trained leaves no folder behind.
-    _write_config(folder, config)
+    write_config(folder, config)
     if (folder / CHECKPOINT).exists():
         fit.restore(folder / CHECKPOINT)
     while not fit.done:
@@ -242,7 +283,7 @@ class Fit:
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Gauges and boxes that do not count in the training period, and why."""
+        """Gauges and boxes that do not count in the training period though they should, and why."""
         objective = self._objectives["fit"][0]
         targets = {"gauge": objective.discharge, "box": objective.twsa}
         return {
@@ -250,6 +291,7 @@ class Fit:
             for kind, target in targets.items()
             if target is not None
             for name, why in target.skipped.items()
+            if name not in self.problem.split.held_out
         }
 
     def step(self) -> dict:
@@ -395,11 +437,12 @@ def _first_bad_day(problem: Problem, series: dict[str, np.ndarray]) -> str:
     return f"{name} {problem.model.basin.describe(int(cell))} on {problem.days[day]:%Y-%m-%d}"
 
 
-def _configuration(settings: Settings, study: Study, split: Split) -> dict:
+def configuration(settings: Settings, study: Study, split: Split) -> dict:
     """All that makes a run this run."""
     return asdict(settings) | {
         "train": str(split.train),
         "validation": str(split.validation),
+        "held_out": list(split.held_out),
         "basin": basin_digest(study.basin),
         "source": study.attrs.get("source", "unknown"),
     }
@@ -425,7 +468,7 @@ def _refuse_another_run(folder: Path, config: dict, resume: bool) -> None:
             )
 
 
-def _write_config(folder: Path, config: dict) -> None:
+def write_config(folder: Path, config: dict) -> None:
     """Write a new run's configuration; that of a run that goes on stays."""
     path = folder / CONFIG
     versions = {"hybridlib": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
@@ -447,11 +490,17 @@ def read_config(folder: Path | str) -> dict:
         config = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: not a configuration in JSON ({error})") from None
-    expected = {f.name for f in fields(Settings)} | {"basin", "source", "versions"}
+    expected = {f.name for f in fields(Settings)} | {"held_out", "basin", "source", "versions"}
     for word, names in (("unknown", set(config) - expected), ("missing", expected - set(config))):
         if names:
             raise InputError(f"{path}: {word} key {', '.join(sorted(names))}")
     return config
+
+
+def configured_split(config: dict) -> Split:
+    """The split of a run's configuration."""
+    train, validation = (Period.parse(config[name]) for name in ("train", "validation"))
+    return Split(train, validation, tuple(config["held_out"]))
 
 
 def _write_history(path: Path, history: list[dict]) -> None:

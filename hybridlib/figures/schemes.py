@@ -95,7 +95,8 @@ def _setting(preset: Preset, kind: str) -> dict[str, object]:
     """What the paper's setting and ours have in common."""
     return {
         "optimiser": "Adam",
-        "learning rate": f"{preset.rate(0, kind):g}",
+        "learning rate": f"{preset.free if kind == 'free' else preset.network:g}",
+        "rate rises over": f"{preset.warm_up} steps" if preset.warm_up > 1 else "–",
         "rate halves after": f"{preset.half_life:g} steps" if preset.half_life else "never",
         "most steps": preset.steps,
     }

@@ -1,0 +1,348 @@
+"""The run matrix: experiments written in YAML become independent runs, on one machine or many.
+
+Runs are tasks of `dask.distributed`. A run is a folder, so one that was stopped, or whose worker
+was lost, goes on from its checkpoint wherever that folder can be reached.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import yaml
+
+from hybridlib import evaluation
+from hybridlib.files import written_whole
+from hybridlib.schema import InputError
+from hybridlib.schemes import find_scheme
+from hybridlib.splits import FOLDS
+from hybridlib.study import ROOT, open_study
+from hybridlib.training import Settings, configuration, read_config, train, write_config
+
+METRICS, HYDROGRAPHS, PROVENANCE = "metrics.nc", "hydrographs.nc", "provenance.json"
+TOPIC = "hybridlib-progress"
+RETRIES = 1
+"""How often a run that failed is tried again before it is reported."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A group of the matrix: every combination of its lists is trained.
+
+    Attributes:
+        schemes: names in :data:`~hybridlib.schemes.SCHEMES`.
+        split: "temporal", "spatial" or "spatiotemporal".
+        folds: groups of gauges that take turns; read with the last two splits only.
+        split_seed: of the groups.
+        members: repeats from different starts.
+        weights: of discharge in the loss; -1 for the scheme's own.
+        replacement: kinds of the replacement network.
+        preset: schedule of the training.
+        epochs: most steps; 0 for the preset's.
+        choose: choose the number of steps inside the training years, or make them all.
+    """
+
+    schemes: tuple[str, ...]
+    split: str = "temporal"
+    folds: int = FOLDS
+    split_seed: int = 0
+    members: int = 1
+    weights: tuple[float, ...] = (-1.0,)
+    replacement: tuple[str, ...] = ("conv3d",)
+    preset: str = "fast"
+    epochs: int = 0
+    choose: bool = True
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What a matrix file says.
+
+    Attributes:
+        study: the prepared study of all runs.
+        runs: folder for the runs, one folder an experiment.
+        results: folder for the tables.
+        experiments: by name.
+    """
+
+    study: str
+    runs: str
+    results: str
+    experiments: dict[str, Experiment] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One task: a training and its scores.
+
+    Attributes:
+        experiment: name of its group.
+        name: of its folder within the group.
+        folder: where it lies.
+        settings: what is learned; members of a scheme without a replacement network are trained
+            side by side in one run, those with one in a run each.
+    """
+
+    experiment: str
+    name: str
+    folder: Path
+    settings: Settings
+
+    def __str__(self) -> str:
+        return f"{self.experiment}/{self.name}"
+
+
+def read_matrix(path: Path | str) -> Matrix:
+    """Read a matrix file.
+
+    Raises:
+        InputError: no such file, or a key or value that is not understood.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a matrix like params/experiments.yml")
+    try:
+        text = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    values = _known(text, Matrix, str(path))
+    groups = values.get("experiments")
+    if not isinstance(groups, dict) or not groups:
+        raise InputError(f"{path}: experiments is {groups!r}; expected a group for each experiment")
+    experiments = {
+        name: Experiment(**_known(group, Experiment, f"{path}: {name}"))
+        for name, group in groups.items()
+    }
+    return Matrix(**values | {"experiments": experiments})
+
+
+def _known(values, kind: type, where: str) -> dict:
+    """The values of a group with lists as tuples; refuse what its dataclass does not have."""
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: found {values!r}; expected keys and values")
+    names = {f.name: f for f in fields(kind)}
+    for key in values:
+        if key not in names:
+            raise InputError(
+                f"{where}: key {key!r} is unknown; expected some of {', '.join(names)}"
+            )
+    for name, one in names.items():
+        needed = name in ("schemes", "study", "runs", "results")
+        if needed and name not in values:
+            raise InputError(f"{where}: key {name!r} is missing")
+        found = values.get(name)
+        if found is not None and one.type.startswith("tuple") and not isinstance(found, list):
+            raise InputError(f"{where}: {name} is {found!r}; expected a list")
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+
+
+def expand(matrix: Matrix, only: Iterable[str] = ()) -> list[Run]:
+    """List the runs of a matrix, in its order.
+
+    Args:
+        matrix: of :func:`read_matrix`.
+        only: names of experiments; all by default.
+
+    Raises:
+        InputError: an unknown experiment, or settings that do not fit together.
+    """
+    only = list(only) or list(matrix.experiments)
+    for name in only:
+        if name not in matrix.experiments:
+            known = ", ".join(matrix.experiments)
+            raise InputError(f"experiment '{name}' is unknown; expected some of: {known}")
+    return [run for name in only for run in _runs_of(matrix, name)]
+
+
+def _runs_of(matrix: Matrix, experiment: str) -> Iterable[Run]:
+    group = matrix.experiments[experiment]
+    folds = (0,) if group.split == "temporal" else tuple(range(1, group.folds + 1))
+    for scheme in group.schemes:
+        kind = find_scheme(scheme)
+        several = ((0, group.members),) if kind.trained else ((0, 1),)
+        if kind.replacement:
+            several = tuple((seed, 1) for seed in range(group.members))
+        kinds = group.replacement if kind.replacement else ("conv3d",)
+        for fold, weight, rival, (seed, members) in itertools.product(
+            folds, group.weights, kinds, several
+        ):
+            name = "-".join(
+                [scheme]
+                + [f"fold{fold}"] * bool(fold)
+                + [f"w{weight:g}"] * (len(group.weights) > 1)
+                + [rival] * (rival != "conv3d")
+                + [f"member{seed}"] * (len(several) > 1)
+            )
+            settings = Settings(
+                scheme,
+                matrix.study,
+                group.split,
+                fold,
+                group.folds,
+                group.split_seed,
+                preset=group.preset,
+                epochs=group.epochs,
+                weight=float(weight),
+                choose=group.choose,
+                seed=seed,
+                members=members,
+                replacement=rival,
+            )
+            yield Run(experiment, name, Path(matrix.runs) / experiment / name, settings)
+
+
+def finished(run: Run) -> bool:
+    """Whether a run was trained and scored, with these very settings.
+
+    Raises:
+        InputError: the folder holds a finished run with other settings.
+    """
+    folder = ROOT / run.folder
+    if not (folder / METRICS).is_file():
+        return False
+    found = read_config(folder)
+    for name, value in asdict(run.settings).items():
+        if name not in ("train", "validation") and found[name] != value:
+            raise InputError(
+                f"{run.folder}: a finished run has {name} {found[name]!r}; the matrix asks for "
+                f"{value!r}; remove the folder or name the experiment anew"
+            )
+    return True
+
+
+def perform(run: Run, report: Callable[[dict], None] | None = None) -> str:
+    """Train a run where it stands, score it, and keep the hydrographs of gauges held out.
+
+    Args:
+        run: what to do.
+        report: called with the row of every step.
+
+    Returns:
+        The run's name.
+    """
+    folder = ROOT / run.folder
+    if find_scheme(run.settings.scheme).trained:
+        train(run.settings, folder, resume=True, progress=report)
+        problem, learners = evaluation.open_run(folder)
+    else:
+        study = open_study(run.settings.study)
+        split = run.settings.split_of(study)
+        write_config(folder, configuration(run.settings, study, split))
+        problem, learners = evaluation.untrained(study, run.settings.scheme, split)
+    pairs = evaluation.simulate_members(problem, learners)
+    if problem.split.held_out:
+        _keep_hydrographs(folder / HYDROGRAPHS, pairs.sel(station=list(problem.split.held_out)))
+    _keep_provenance(folder / PROVENANCE)
+    evaluation.write_metrics(folder / METRICS, evaluation.evaluate(problem, learners, pairs))
+    return str(run)
+
+
+def _keep_hydrographs(path: Path, pairs) -> None:
+    """Discharge to a thousandth of its largest value: small enough to be carried."""
+    simulated = pairs.discharge_simulated.drop_vars("month", errors="ignore")
+    scale = float(simulated.max()) / 30_000.0
+    packed = {"dtype": "int16", "scale_factor": scale, "_FillValue": -1, "zlib": True}
+    with written_whole(path) as part:
+        simulated.to_netcdf(part, encoding={"discharge_simulated": packed})
+
+
+def _keep_provenance(path: Path) -> None:
+    """Commit of the code, where it is known."""
+    asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    try:
+        commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = "unknown"
+    with written_whole(path) as part:
+        part.write_text(json.dumps({"commit": commit}) + "\n")
+
+
+def _task(run: Run) -> str:
+    """Perform a run on a worker; what it reports reaches the client as events."""
+    from distributed import get_worker
+
+    worker = get_worker()
+
+    def report(row: dict) -> None:
+        worker.log_event(TOPIC, {"run": str(run), **row})
+
+    return perform(run, report)
+
+
+@contextmanager
+def connect(scheduler: str = "local", workers: int = 1):
+    """A client of a Dask cluster.
+
+    Args:
+        scheduler: "local" for a cluster of this machine that ends with the client, or an address.
+        workers: processes of the local cluster.
+
+    Raises:
+        InputError: nothing answers at the address.
+    """
+    from distributed import Client, LocalCluster
+
+    if scheduler != "local":
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"scheduler '{scheduler}': no answer ({error}); expected local or the address of "
+                "a running Dask scheduler, such as tcp://host:8786"
+            ) from None
+        with client:
+            yield client
+        return
+    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        yield client
+
+
+def schedule(
+    runs: Iterable[Run],
+    client,
+    report: Callable[[dict], None] | None = None,
+    ended: Callable[[Run, str], None] | None = None,
+    retries: int = RETRIES,
+) -> dict[str, str]:
+    """Perform runs on a Dask cluster, those that are not finished.
+
+    Args:
+        runs: of :func:`expand`.
+        client: a :class:`distributed.Client`.
+        report: called with every step of every run: "run" and the row of its history.
+        ended: called with a run and "done", "was done" or the reason of its failure.
+        retries: how often a run that failed is tried again; a lost worker does not count.
+
+    Returns:
+        The reason of every failure, by run.
+    """
+    from distributed import as_completed
+
+    ended = ended or (lambda run, how: None)
+    if report is not None:
+        client.subscribe_topic(TOPIC, lambda event: report(event[1]))
+    waiting, failures = {}, {}
+    for place, run in enumerate(runs):
+        if finished(run):
+            ended(run, "was done")
+        else:
+            task = client.submit(_task, run, key=str(run), retries=retries, priority=-place)
+            waiting[task] = run
+    for task in as_completed(waiting):
+        run = waiting[task]
+        if task.status != "finished":
+            failures[str(run)] = _reason(task)
+        ended(run, failures.get(str(run), "done"))
+    return failures
+
+
+def _reason(task) -> str:
+    """Why a task failed, in one line."""
+    error = task.exception()
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
