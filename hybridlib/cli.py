@@ -341,6 +341,33 @@ def experiments(
         )
 
 
+@app.command()
+def results(
+    matrix: Annotated[Path, typer.Option(help="YAML that lists the runs.")] = Path(
+        "params/experiments.yml"
+    ),
+    metric: Annotated[str, typer.Option(help="NSE, KGE or RMSE.")] = "NSE",
+) -> None:
+    """Gather all finished runs of the matrix, write dataset and tables, print the tables.
+
+    Example: `hybridlib results --metric KGE`
+    """
+    from hybridlib import results as lab
+    from hybridlib.evaluation import METRICS
+    from hybridlib.experiments import read_matrix
+
+    if metric not in METRICS:
+        raise InputError(f"metric '{metric}' is unknown; expected {', '.join(METRICS)}")
+    plan = read_matrix(matrix)
+    gathered = lab.write(plan)
+    table = lab.wide(lab.summary(gathered), metric)
+    typer.echo(f"{metric}, {gathered.attrs['study']}\n{table.to_string()}")
+    waiting = lab.to_do(plan, gathered)
+    if len(waiting):
+        typer.echo(f"\nnot finished, hours estimated\n{waiting.to_string(index=False)}")
+    console.print(f"{plan.results}: {lab.DATASET}, {lab.RUNS}, {lab.SUMMARY}, {lab.TO_DO}")
+
+
 def _scores(row: dict) -> str:
     shown = {"loss": "loss", "nse_discharge": "NSE Q", "nse_twsa": "NSE TWSA"}
     return " ".join(f"{text} {row[key]:.3f}" for key, text in shown.items())

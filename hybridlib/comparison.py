@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -95,8 +95,10 @@ class Trained:
     Attributes:
         problem: the scheme on the study.
         learners: its members.
-        config: of its run; empty for the untrained scheme.
-        history: one row a step; empty for the untrained scheme.
+        config: of its run, with all members where they were trained in a run each; empty for the
+            untrained scheme.
+        history: one row a step, each member's numbers in columns of its own; empty for the
+            untrained scheme.
     """
 
     problem: Problem
@@ -125,33 +127,36 @@ def find_or_train(
     steps: int,
     retrain: bool = False,
     report: Callable[[str], None] = print,
-) -> dict[str, Path]:
-    """Find a run of every scheme that a study has the data for; train where there is none.
+) -> dict[str, list[Path]]:
+    """Find runs of every scheme that a study has the data for; train where there is none.
 
     What is trained here lies in ``build/runs``, in a folder of the study's own, and is found
     there the next time; a training that was stopped goes on.
 
     Args:
         study: the prepared study.
-        kept: folder with finished runs, one a scheme; relative to the project's folder.
+        kept: folder with finished runs, named by scheme, or by scheme and member where members
+            have a run each; relative to the project's folder.
         steps: most steps of a scheme without kept weights: enough to see it work, no more.
         retrain: train every scheme in full, whatever is kept.
         report: called with a sentence for every scheme.
 
     Returns:
-        The folder of each scheme's run, by the scheme's name.
+        The folders of each scheme's runs, by the scheme's name.
     """
     kept, folders = ROOT / kept, {}
     for name in filter(lambda name: SCHEMES[name].trained, possible_schemes(study)):
-        if not retrain and _is_run_of(kept / name, study):
-            folders[name], how = kept / name, "weights kept in"
+        found = [kept / name] if (kept / name).exists() else sorted(kept.glob(f"{name}-member*"))
+        found = [folder for folder in found if _is_run_of(folder, study)]
+        if found and not retrain:
+            folders[name], how = found, "weights kept in"
         else:
             most = 0 if retrain else steps
-            folders[name] = _workshop(study) / (f"{most}-steps" if most else "full") / name
-            _train(Settings(name, str(study.path), epochs=most), folders[name], report)
+            folder = _workshop(study) / (f"{most}-steps" if most else "full") / name
+            _train(Settings(name, str(study.path), epochs=most), folder, report)
             few = f"none kept; a demonstration (steps: at most {most}) in"
-            how = few if most else "trained in full in"
-        report(f"{SCHEMES[name].title}: {how} {_shown(folders[name])}")
+            folders[name], how = [folder], few if most else "trained in full in"
+        report(f"{SCHEMES[name].title}: {how} {', '.join(map(_shown, folders[name]))}")
     return folders
 
 
@@ -175,8 +180,8 @@ def _workshop(study: Study) -> Path:
     return ROOT / "build" / "runs" / f"{study.path.stem}-{digest}"
 
 
-def _shown(path: Path) -> Path:
-    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def _train(settings: Settings, folder: Path, report: Callable[[str], None]) -> None:
@@ -190,7 +195,7 @@ def _train(settings: Settings, folder: Path, report: Callable[[str], None]) -> N
         train(settings, folder, resume=folder.exists(), progress=progress)
 
 
-def open_all(study: Study, folders: Mapping[str, Path]) -> dict[str, Trained]:
+def open_all(study: Study, folders: Mapping[str, Sequence[Path]]) -> dict[str, Trained]:
     """Open the untrained scheme and runs of others on one reading of the weather.
 
     Args:
@@ -204,23 +209,42 @@ def open_all(study: Study, folders: Mapping[str, Path]) -> dict[str, Trained]:
         InputError: what :func:`hybridlib.evaluation.open_run` refuses, or runs of two splits.
     """
     richest = max(folders, key=lambda name: SCHEMES[name].replacement)
-    first, _ = evaluation.open_run(folders[richest], study.path)
+    first, _ = evaluation.open_run(folders[richest][0], study.path)
     untrained = _with_scheme(first, "hydropynn")
     opened = {"HydroPyNN": Trained(untrained, [untrained.learner(0)], {}, pd.DataFrame())}
-    for name, folder in folders.items():
+    for name, runs in folders.items():
+        problem = _with_scheme(first, name)
+        opened[problem.scheme.title] = _open_members(problem, runs)
+    return opened
+
+
+def _open_members(problem: Problem, folders: Sequence[Path]) -> Trained:
+    """A scheme with the members of all its runs."""
+    learners, histories, members = [], [], 0
+    for folder in folders:
         config = read_config(folder)
         split = configured_split(config)
-        if split != first.split:
-            raise InputError(f"{folder}: trained on {split}; expected {first.split}")
-        problem = _with_scheme(first, name)
-        learners = [
-            problem.learner(config["seed"] + member, config["precision"])
-            for member in range(config["members"])
+        if split != problem.split:
+            raise InputError(f"{folder}: trained on {split}; expected {problem.split}")
+        own = [
+            problem.learner(config["seed"] + m, config["precision"])
+            for m in range(config["members"])
         ]
-        load_weights(folder / WEIGHTS, learners)
-        history = pd.read_csv(folder / HISTORY)
-        opened[problem.scheme.title] = Trained(problem, learners, config, history)
-    return opened
+        load_weights(folder / WEIGHTS, own)
+        history = pd.read_csv(folder / HISTORY).set_index(["phase", "epoch"])
+        if members:
+            history = history.drop(columns="seconds")
+        histories.append(history.rename(columns=lambda name, by=members: _shifted(name, by)))
+        learners += own
+        members += len(own)
+    history = pd.concat(histories, axis=1).reset_index()
+    return Trained(problem, learners, config | {"members": members}, history)
+
+
+def _shifted(column: str, by: int) -> str:
+    """The column of a later member: "loss_0" shifted by 2 is "loss_2"."""
+    name, _, member = column.rpartition("_")
+    return f"{name}_{int(member) + by}" if member.isdigit() else column
 
 
 def _with_scheme(problem: Problem, name: str) -> Problem:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -269,7 +270,7 @@ def _task(run: Run) -> str:
     worker = get_worker()
 
     def report(row: dict) -> None:
-        worker.log_event(TOPIC, {"run": str(run), **row})
+        worker.log_event(TOPIC, {"run": str(run), "worker": worker.address, **row})
 
     return perform(run, report)
 
@@ -298,7 +299,8 @@ def connect(scheduler: str = "local", workers: int = 1):
         with client:
             yield client
         return
-    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
+    options["silence_logs"] = logging.CRITICAL  # a failure is told once, by this program
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         yield client
 
@@ -315,7 +317,7 @@ def schedule(
     Args:
         runs: of :func:`expand`.
         client: a :class:`distributed.Client`.
-        report: called with every step of every run: "run" and the row of its history.
+        report: called with every step of every run: "run", "worker" (its address) and the row.
         ended: called with a run and "done", "was done" or the reason of its failure.
         retries: how often a run that failed is tried again; a lost worker does not count.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from hybridlib.attributes import static_attributes
 from hybridlib.observe import discharge_at, monthly_means
 from hybridlib.rnn import HydroPyNN
 from hybridlib.schema import DISCHARGE, FORCING, TWSA
-from hybridlib.study import Study, place_gauges, write_study
+from hybridlib.study import Study, open_study, place_gauges, write_group, write_study
 
 DATA = Path(__file__).parent / "data"
 SHARED = Path(os.environ.get("HYBRIDLIB_SHARED", Path(__file__).parents[2] / "shared"))
@@ -118,6 +119,13 @@ def tiny_study(folder: Path, twsa: bool = True, radiation: bool = True) -> Study
     if not radiation:
         groups["forcing"] = groups["forcing"][["pr", "tas", "evspsblpot"]]
     return write_study(folder / "tiny.zarr", groups, {"title": "tiny", "source": "twin"})
+
+
+def changed_study(study: Study, folder: Path, group: str, change) -> Study:
+    """A copy of a study with another group."""
+    copy = shutil.copytree(study.path, folder / "changed.zarr")
+    write_group(copy, group, change(study.group(group).load()))
+    return open_study(copy)
 
 
 @functools.cache

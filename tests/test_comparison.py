@@ -11,7 +11,7 @@ from hybridlib import comparison, evaluation
 from hybridlib.comparison import Trained
 from hybridlib.evaluation import open_untrained
 from hybridlib.study import write_study
-from hybridlib.training import HISTORY, PRESETS, WEIGHTS, read_config
+from hybridlib.training import HISTORY, PRESETS, WEIGHTS, Settings, read_config, train
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +36,19 @@ def test_are_only_schemes_offered_that_the_data_allow(study, tmp_path):
 
 def test_is_a_training_made_once_and_found_the_next_time(study, folders):
     assert list(folders) == ["hydropynn_q", "hybrid_q"]
-    before = {name: (path / WEIGHTS).stat().st_mtime_ns for name, path in folders.items()}
+    before = {name: (path / WEIGHTS).stat().st_mtime_ns for name, (path,) in folders.items()}
     said = []
     assert comparison.find_or_train(study, "runs", 1, report=said.append) == folders
-    after = {name: (path / WEIGHTS).stat().st_mtime_ns for name, path in folders.items()}
+    after = {name: (path / WEIGHTS).stat().st_mtime_ns for name, (path,) in folders.items()}
     assert after == before
     assert said[0].startswith(
         "HydroPyNN(Q): none kept; a demonstration (steps: at most 1) in build"
     )
-    assert len(pd.read_csv(folders["hybrid_q"] / HISTORY)) == 3
+    assert len(pd.read_csv(folders["hybrid_q"][0] / HISTORY)) == 3
 
 
 def test_are_kept_weights_taken_for_their_own_study_only(study, folders, tmp_path):
-    kept = folders["hybrid_q"].parent
+    kept = folders["hybrid_q"][0].parent
     said = []
     assert comparison.find_or_train(study, kept, 1, report=said.append) == folders
     assert [": weights kept in " in text for text in said] == [True, True]
@@ -59,15 +59,15 @@ def test_are_kept_weights_taken_for_their_own_study_only(study, folders, tmp_pat
     for attrs in ({"source": "real"}, {"source": "twin", "title": "another seed"}):
         other = write_study(tmp_path / f"{attrs['source']}.zarr", groups, attrs)
         found = comparison.find_or_train(other, kept, 1, report=lambda text: None)
-        assert not set(found.values()) & set(folders.values())
+        assert not {*found["hybrid_q"]} & {*folders["hybrid_q"]}
 
 
 def test_is_everything_trained_in_full_when_asked_whatever_is_kept(study, folders, monkeypatch):
     monkeypatch.setitem(PRESETS, "fast", replace(PRESETS["fast"], steps=2))
-    kept, said = folders["hybrid_q"].parent, []
+    kept, said = folders["hybrid_q"][0].parent, []
     full = comparison.find_or_train(study, kept, 1, retrain=True, report=said.append)
-    assert {path.parent.name for path in full.values()} == {"full"}
-    assert read_config(full["hybrid_q"])["epochs"] == 0
+    assert {path.parent.name for (path,) in full.values()} == {"full"}
+    assert read_config(full["hybrid_q"][0])["epochs"] == 0
     assert [text for text in said if "loss" in text][0].startswith("hydropynn_q, choose 0: loss ")
     assert said[-1].startswith("Hybrid(Q): trained in full in build")
 
@@ -76,7 +76,7 @@ def test_do_shared_inputs_give_what_each_run_gives_alone(study, folders):
     opened = comparison.open_all(study, folders)
     assert list(opened) == ["HydroPyNN", "HydroPyNN(Q)", "Hybrid(Q)"]
     pairs = comparison.simulate_all(opened)
-    alone = evaluation.simulate_members(*evaluation.open_run(folders["hybrid_q"]))
+    alone = evaluation.simulate_members(*evaluation.open_run(folders["hybrid_q"][0]))
     np.testing.assert_array_equal(pairs["Hybrid(Q)"].discharge_simulated, alone.discharge_simulated)
     untrained = evaluation.simulate_members(*open_untrained(study, "hydropynn"))
     np.testing.assert_array_equal(
@@ -87,6 +87,28 @@ def test_do_shared_inputs_give_what_each_run_gives_alone(study, folders):
     medians = comparison.medians(scores)
     by_hand = np.median(scores["Hybrid(Q)"].discharge.sel(metric="NSE", period="validation"))
     assert medians.loc["Hybrid(Q)", "discharge"] == pytest.approx(by_hand)
+
+
+def test_are_members_of_separate_runs_those_of_one_run(study, tmp_path):
+    settings = Settings("hybrid_q", str(study.path), epochs=1)
+    train(replace(settings, members=2), tmp_path / "one" / "hybrid_q")
+    for seed in (0, 1):
+        train(replace(settings, seed=seed), tmp_path / "each" / f"hybrid_q-member{seed}")
+    found = {
+        how: comparison.find_or_train(study, tmp_path / how, 1, report=lambda text: None)
+        for how in ("one", "each")
+    }
+    assert [path.name for path in found["each"]["hybrid_q"]] == [
+        "hybrid_q-member0", "hybrid_q-member1"]  # fmt: skip
+    one, each = (comparison.open_all(study, found[how])["Hybrid(Q)"] for how in ("one", "each"))
+    for a, b in zip(one.learners, each.learners, strict=True):
+        for ours, theirs in zip(a.get_weights(), b.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert each.config["members"] == 2
+    pd.testing.assert_frame_equal(
+        one.history.drop(columns="seconds"),
+        each.history[one.history.columns].drop(columns="seconds"),
+    )
 
 
 def test_does_a_live_training_begin_untrained_and_get_better(study):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import cases
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from hybridlib.problem import build_problem
 from hybridlib.schema import InputError
-from hybridlib.splits import Period, Split, temporal_split
+from hybridlib.splits import Period, Split, hold_out, station_groups, temporal_split
+from hybridlib.training import Fit, Settings
 
 
 def _days(first, last):
@@ -117,3 +120,106 @@ def test_does_a_period_hold_its_first_and_its_last_day_only():
 def test_is_a_period_that_is_no_pair_of_years_refused(text):
     with pytest.raises(InputError, match="is not understood; expected years like 2003-2012"):
         Period.parse(text)
+
+
+@given(count=st.integers(2, 60), folds=st.integers(2, 12), seed=st.integers(0, 99))
+def test_is_every_gauge_in_one_group_and_are_groups_alike_in_size(count, folds, seed):
+    assume(folds <= count)
+    names = [f"gauge {k}" for k in range(count)]
+    groups = station_groups(names, folds, seed)
+    assert sorted(name for group in groups for name in group) == sorted(names)
+    sizes = [len(group) for group in groups]
+    assert len(groups) == folds and max(sizes) - min(sizes) <= 1
+    assert station_groups(names, folds, seed) == groups
+
+
+def test_does_another_seed_deal_other_groups():
+    names = [f"gauge {k}" for k in range(24)]
+    assert station_groups(names, 4, 0) != station_groups(names, 4, 1)
+
+
+@pytest.mark.parametrize("folds", [1, 4])
+def test_are_groups_that_the_gauges_cannot_fill_refused(folds):
+    with pytest.raises(InputError, match=f"{folds} folds are asked for; expected 2 to 3"):
+        station_groups(["a", "b", "c"], folds)
+
+
+def test_which_years_have_splits_in_space():
+    split, group = Split(Period(2003, 2012), Period(2013, 2016)), ("a", "b")
+    assert hold_out(split, "temporal", group) == split
+    whole = Period(2003, 2016)
+    assert hold_out(split, "spatial", group) == Split(whole, whole, group)
+    assert hold_out(split, "spatiotemporal", group) == Split(split.train, split.validation, group)
+    assert hold_out(split, "spatial", group).inner() == Split(
+        Period(2003, 2012), Period(2013, 2016), group
+    )
+
+
+FOLDS = [
+    ("temporal", 0),
+    *((kind, fold) for kind in ("spatial", "spatiotemporal") for fold in (1, 2, 3)),
+]
+
+
+def _learned(study, kind: str, fold: int):
+    """History and weights of a short training, its choice of steps included."""
+    settings = Settings("hybrid_qs", str(study.path), kind, fold, folds=3, epochs=1)
+    split = settings.split_of(study)
+    problem = build_problem(study, settings.weighted_scheme(), split, split.train.last)
+    fit = Fit(problem, settings)
+    while not fit.done:
+        fit.step()
+    story = [{k: v for k, v in row.items() if k != "seconds"} for row in fit.history]
+    return split, story, fit.learners[0].get_weights()
+
+
+def _noise_where(field, validates):
+    """Other observations where they validate; gaps stay gaps."""
+    rng = np.random.default_rng(3)
+    return field.where(~validates, field * rng.uniform(0.2, 3.0, field.shape)).astype(field.dtype)
+
+
+@pytest.mark.parametrize(("kind", "fold"), FOLDS)
+def test_does_no_validation_datum_reach_training(kind, fold, tmp_path):
+    study = cases.tiny_study(tmp_path)
+    split, story, weights = _learned(study, kind, fold)
+
+    def validates(gauges):
+        later = gauges.time.dt.year.isin(range(split.validation.first, split.validation.last + 1))
+        return gauges.station.isin(split.held_out) | (later if kind != "spatial" else False)
+
+    other = cases.changed_study(
+        study, tmp_path, "discharge",
+        lambda g: g.assign(discharge=_noise_where(g.discharge, validates(g))),
+    )  # fmt: skip
+    assert not other.discharge.discharge.equals(study.discharge.discharge)
+    _, same_story, same_weights = _learned(other, kind, fold)
+    assert same_story == story
+    for ours, theirs in zip(same_weights, weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("kind", "fold"), FOLDS)
+def test_do_training_data_reach_training(kind, fold, tmp_path):
+    study = cases.tiny_study(tmp_path)
+    split, story, _ = _learned(study, kind, fold)
+
+    def trains(gauges):
+        inside = gauges.time.dt.year.isin(range(split.train.first, split.train.last + 1))
+        return inside & ~gauges.station.isin(split.held_out)
+
+    other = cases.changed_study(
+        study, tmp_path, "discharge",
+        lambda g: g.assign(discharge=_noise_where(g.discharge, trains(g))),
+    )  # fmt: skip
+    assert _learned(other, kind, fold)[1] != story
+
+
+def test_does_no_storage_of_validation_years_reach_training(tmp_path):
+    study = cases.tiny_study(tmp_path)
+    split, story, _ = _learned(study, "temporal", 0)
+    other = cases.changed_study(
+        study, tmp_path, "twsa",
+        lambda g: g.assign(twsa=_noise_where(g.twsa, g.month.dt.year >= split.validation.first)),
+    )  # fmt: skip
+    assert _learned(other, "temporal", 0)[1] == story

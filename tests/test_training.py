@@ -24,7 +24,7 @@ from hybridlib import adjoint, networks, training
 from hybridlib.backend import tf
 from hybridlib.cli import main
 from hybridlib.hydropy.parameters import Parameters
-from hybridlib.study import Study, open_study, write_group
+from hybridlib.study import Study, write_group
 from hybridlib.training import (
     CHECKPOINT,
     CONFIG,
@@ -102,13 +102,6 @@ def _expect_same(folder: Path, other: Path, why: str = "") -> None:
     pd.testing.assert_frame_equal(*stories)
     names = [{p.name for p in run.rglob("*")} for run in (folder, other)]
     assert names[0] == names[1] and not [n for n in names[0] if "part" in n], why
-
-
-def _changed(study: Study, folder: Path, group: str, change) -> Study:
-    """A copy of a study with another group."""
-    copy = shutil.copytree(study.path, folder / "changed.zarr")
-    write_group(copy, group, change(study.group(group).load()))
-    return open_study(copy)
 
 
 # A hook cannot be taken off again: it is put on once, and asleep while nobody watches.
@@ -253,7 +246,7 @@ def test_are_validation_years_never_read(study, whole, tmp_path):
 
         return change
 
-    other = _changed(study, tmp_path, "discharge", spoil("discharge"))
+    other = cases.changed_study(study, tmp_path, "discharge", spoil("discharge"))
     write_group(other.path, "twsa", spoil("twsa")(other.twsa.load()))
     train(_settings(other), tmp_path / "run")
     _expect_same(tmp_path / "run", whole)
@@ -425,7 +418,7 @@ def test_is_missing_weather_refused_with_its_cell_and_day(study, command, tmp_pa
         weather.pr[100, 1, 2] = np.nan
         return weather
 
-    other = _changed(study, tmp_path, "forcing", spoil)
+    other = cases.changed_study(study, tmp_path, "forcing", spoil)
     code, message = command(study=other)
     place = "at lat -2.75, lon -59.25 on 2001-04-11"
     assert code == 2 and message.startswith(f"{other.path}: pr is missing (NaN) {place}")
@@ -444,7 +437,7 @@ def _silent(*gauges):
 
 
 def test_is_a_gauge_that_cannot_be_scored_named_and_left_out(study, command, tmp_path):
-    other = _changed(study, tmp_path, "discharge", _silent("mouth", "middle"))
+    other = cases.changed_study(study, tmp_path, "discharge", _silent("mouth", "middle"))
     code, message = command("--no-choose", study=other, epochs=1)
     assert code == 0
     assert "gauge mouth does not count in 2002-2003: no observation" in message
@@ -455,7 +448,7 @@ def test_is_a_gauge_that_cannot_be_scored_named_and_left_out(study, command, tmp
 
 
 def test_is_a_study_refused_in_which_no_gauge_can_be_scored(study, command, tmp_path):
-    other = _changed(study, tmp_path, "discharge", _silent("mouth", "middle", "head"))
+    other = cases.changed_study(study, tmp_path, "discharge", _silent("mouth", "middle", "head"))
     code, message = command(study=other)
     assert code == 2 and "discharge: no station can be scored in 2002-2003" in message
     assert not (tmp_path / "run").exists()

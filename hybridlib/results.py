@@ -1,0 +1,279 @@
+"""What the run matrix gave: one dataset, tables with their provenance, and statistics.
+
+Everything is computed again from the runs' own folders; nothing is typed in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from hybridlib.experiments import METRICS, PROVENANCE, Matrix, Run, expand, finished
+from hybridlib.files import written_whole
+from hybridlib.schema import InputError
+from hybridlib.schemes import SCHEMES
+from hybridlib.study import ROOT
+from hybridlib.training import HISTORY, read_config
+
+DATASET, RUNS, SUMMARY, TO_DO = "results.nc", "runs.csv", "summary.csv", "to_do.csv"
+KEYS = ("experiment", "scheme", "split", "weight", "replacement")
+"""What tells one line of the summary from another; folds and members are joined in it."""
+PARTS = {
+    "temporal": {"training": ("train", None), "validation": ("validation", None)},
+    "spatial": {"training": ("train", False), "validation": ("validation", True)},
+    "spatiotemporal": {
+        "training": ("train", False),
+        "validation in time": ("validation", False),
+        "validation in space": ("train", True),
+        "validation in both": ("validation", True),
+    },
+}
+"""Parts of the data by split: period, and whether gauges are held out (None: there are none)."""
+
+
+def collect(matrix: Matrix) -> xr.Dataset:
+    """Gather the scores of all finished runs.
+
+    Returns:
+        discharge (run, metric, period, station) and twsa (run, metric, period, box); "run" is one
+        member of one training, described by coordinates along it: experiment, name, scheme, split,
+        fold, preset, member, weight (of discharge), replacement, steps (on all of the training
+        years), iterations (with those that chose them), hours, water_from_nowhere_mm, commit,
+        versions and held_out (run, station). Not every combination was trained, so these are no
+        dimensions.
+
+    Raises:
+        InputError: no run is finished.
+    """
+    parts = [part for run in expand(matrix) if finished(run) for part in _members_of(run)]
+    if not parts:
+        raise InputError(f"{matrix.runs}: no finished run; `hybridlib experiments` performs them")
+    joined = xr.concat(parts, "run", join="outer", combine_attrs="drop_conflicts", coords="all")
+    return joined.assign_attrs(study=matrix.study)
+
+
+def _members_of(run: Run) -> Iterable[xr.Dataset]:
+    """Scores of every member of a run, with all that describes it."""
+    folder = ROOT / run.folder
+    config, history = read_config(folder), _history(folder)
+    commit = json.loads((folder / PROVENANCE).read_text())["commit"]
+    versions = " ".join(f"{name} {number}" for name, number in config["versions"].items())
+    with xr.open_dataset(folder / METRICS) as opened:
+        scores = opened.load()
+    for member in range(scores.sizes["member"]):
+        described = {
+            "experiment": run.experiment,
+            "name": run.name,
+            **{name: config[name] for name in ("scheme", "split", "fold", "preset")},
+            "member": config["seed"] + member,
+            "weight": _own_weight(config),
+            "replacement": config["replacement"],
+            "steps": int((history.phase == "fit").sum()),
+            "iterations": len(history),
+            "hours": float(history.seconds.sum()) / 3600.0 / scores.sizes["member"],
+            "water_from_nowhere_mm": scores.attrs["water_from_nowhere_mm"],
+            "commit": commit,
+            "versions": versions,
+        }
+        one = scores.isel(member=member).drop_vars("member")
+        yield one.assign_coords(described).expand_dims("run").drop_attrs(deep=False)
+
+
+def _history(folder: Path) -> pd.DataFrame:
+    path = folder / HISTORY
+    return pd.read_csv(path) if path.exists() else pd.DataFrame({"phase": [], "seconds": []})
+
+
+def _own_weight(config: dict) -> float:
+    """Weight of discharge in the loss."""
+    if config["weight"] >= 0.0:
+        return config["weight"]
+    return SCHEMES[config["scheme"]].weights[0]
+
+
+def part_of(results: xr.Dataset, name: str, part: str, metric: str = "NSE", **keys) -> xr.DataArray:
+    """Scores of one part of the data, (member, station or box).
+
+    With gauges held out in turn, a gauge's score in a part is the mean over the folds in which it
+    belongs to it: one fold where it is held out, the others where it trains.
+
+    Args:
+        results: of :func:`collect`.
+        name: "discharge" or "twsa".
+        part: of :data:`PARTS`, such as "validation".
+        metric: "NSE", "KGE" or "RMSE".
+        **keys: what to choose, such as ``experiment="spatial", scheme="hybrid_qs"``.
+
+    Raises:
+        InputError: no such run, or a part that its split does not have.
+    """
+    chosen = select(results, **keys)
+    splits = sorted(set(chosen.split.values))
+    known = set.intersection(*(set(PARTS[split]) for split in splits))
+    if part not in known:
+        raise InputError(f"part '{part}' is unknown in {splits}; expected one of {sorted(known)}")
+    period, held_out = PARTS[splits[0]][part]
+    scores = chosen[name].sel(metric=metric, period=period)
+    if held_out is not None and name == "discharge":
+        scores = scores.where(chosen.held_out == held_out)
+    return scores.groupby("member").mean()
+
+
+def select(results: xr.Dataset, **keys) -> xr.Dataset:
+    """The runs that agree with all keys.
+
+    Raises:
+        InputError: there is none.
+    """
+    match = np.ones(results.sizes["run"], bool)
+    for key, value in keys.items():
+        match &= results[key].values == value
+    if not match.any():
+        wanted = ", ".join(f"{key} {value}" for key, value in keys.items())
+        raise InputError(f"no finished run with {wanted}; `hybridlib results` lists what there is")
+    return results.isel(run=match)
+
+
+def summary(results: xr.Dataset) -> pd.DataFrame:
+    """Medians and quartiles over gauges or boxes, of means over the members.
+
+    Returns:
+        One row for every group of runs, part, series and metric; "spread" is the standard deviation
+        over members of their medians, NaN for one member; "folds" counts those that are finished.
+    """
+    rows = []
+    groups = pd.MultiIndex.from_arrays([results[key].values for key in KEYS]).unique()
+    for values in groups:
+        keys = dict(zip(KEYS, values, strict=True))
+        runs = select(results, **keys)
+        about = {"members": len(set(runs.member.values)), "folds": len(set(runs.fold.values))}
+        for part in PARTS[keys["split"]]:
+            for name in ("discharge", "twsa"):
+                for metric in results.metric.values:
+                    scores = part_of(results, name, part, metric, **keys)
+                    rows.append(keys | about | _quartiles(scores, part, name, metric))
+    return pd.DataFrame(rows)
+
+
+def wide(summary: pd.DataFrame, metric: str = "NSE") -> pd.DataFrame:
+    """The summary for reading: median and quartiles of discharge and storage side by side."""
+    chosen = summary[summary.metric == metric].copy()
+    digits = "{:.3f}" if metric != "RMSE" else "{:,.0f}"
+    chosen["scores"] = [
+        f"{digits.format(row['median'])} ({digits.format(row['lower quartile'])} to "
+        f"{digits.format(row['upper quartile'])})" if row["count"] else "–"
+        for _, row in chosen.iterrows()
+    ]  # fmt: skip
+    index = ["experiment", "scheme", "weight", "replacement", "part", "members", "folds"]
+    return chosen.pivot(index=index, columns="series", values="scores").reindex(
+        chosen[index].drop_duplicates().itertuples(index=False, name=None)
+    )
+
+
+def _quartiles(scores: xr.DataArray, part: str, name: str, metric: str) -> dict:
+    mean = scores.mean("member").values
+    mean = mean[np.isfinite(mean)]
+    low, median, high = np.quantile(mean, [0.25, 0.5, 0.75]) if mean.size else [np.nan] * 3
+    medians = scores.median(scores.dims[-1])
+    return {
+        "part": part,
+        "series": name,
+        "metric": str(metric),
+        "count": mean.size,
+        "lower quartile": low,
+        "median": median,
+        "upper quartile": high,
+        "spread": float(medians.std(ddof=1)) if medians.size > 1 else np.nan,
+    }
+
+
+def paired(better: xr.DataArray, worse: xr.DataArray) -> dict[str, float]:
+    """Test whether one scheme scores higher than another at the same gauges or boxes.
+
+    Args:
+        better: scores, (member, series); members are averaged.
+        worse: of the other scheme, on the same series.
+
+    Returns:
+        The number of pairs, both medians, the mean difference, and the two-sided p-values of the
+        paired t-test (the paper's) and of Wilcoxon's signed-rank test, which asks no normality.
+    """
+    pair = xr.align(better.mean("member"), worse.mean("member"), join="inner")
+    both = np.isfinite(pair[0]) & np.isfinite(pair[1])
+    a, b = (side.values[both.values] for side in pair)
+    if len(a) < 2:
+        raise InputError(f"{len(a)} pairs of scores; expected at least two")
+    return {
+        "pairs": len(a),
+        "median": float(np.median(a)),
+        "other median": float(np.median(b)),
+        "mean difference": float((a - b).mean()),
+        "p (t-test)": float(stats.ttest_rel(a, b).pvalue),
+        "p (Wilcoxon)": float(stats.wilcoxon(a, b).pvalue),
+    }
+
+
+def provenance(results: xr.Dataset) -> pd.DataFrame:
+    """One row a run and member: what it was, what it cost, which code made it."""
+    names = (
+        "experiment", "name", "scheme", "split", "fold", "member", "weight", "replacement",
+        "preset", "steps", "iterations", "hours", "water_from_nowhere_mm", "commit", "versions",
+    )  # fmt: skip
+    return pd.DataFrame({name: results[name].values for name in names})
+
+
+def to_do(matrix: Matrix, results: xr.Dataset) -> pd.DataFrame:
+    """Runs that are not finished, with what they would cost by the pace of finished ones.
+
+    Returns:
+        experiment, name, and hours (NaN where no run of that scheme tells): the median time of an
+        iteration in finished runs of the same scheme, for as many iterations as may be made.
+    """
+    rows = []
+    for run in (run for run in expand(matrix) if not finished(run)):
+        s = run.settings
+        alike = (
+            (results.scheme == s.scheme)
+            & (results.replacement == s.replacement)
+            & (results.iterations > 0)
+        ).values
+        pace = (results.hours / results.iterations).values[alike]
+        iterations = s.steps * (2 if s.choose else 1) * s.members
+        hours = float(np.median(pace)) * iterations if alike.any() else np.nan
+        rows.append({"experiment": run.experiment, "name": run.name, "hours": hours})
+    return pd.DataFrame(rows, columns=["experiment", "name", "hours"])
+
+
+def write(matrix: Matrix) -> xr.Dataset:
+    """Gather all finished runs and keep dataset and tables in the matrix's folder of results."""
+    results, folder = collect(matrix), ROOT / matrix.results
+    with written_whole(folder / DATASET) as part:
+        results.to_netcdf(part, encoding={n: {"zlib": True} for n in results.data_vars})
+    tables = {
+        RUNS: provenance(results),
+        SUMMARY: summary(results),
+        TO_DO: to_do(matrix, results),
+    }
+    for name, table in tables.items():
+        with written_whole(folder / name) as part:
+            table.to_csv(part, index=False, float_format="%.4g")
+    return results
+
+
+def read(folder: Path | str) -> xr.Dataset:
+    """Open the dataset that :func:`write` kept.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = ROOT / folder / DATASET
+    if not path.is_file():
+        raise InputError(f"{path}: no results here; `hybridlib results` gathers them")
+    with xr.open_dataset(path) as results:
+        return results.load()

@@ -1,0 +1,222 @@
+"""Does the run matrix survive lost workers, and say what it cannot do?"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import cases
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+from hybridlib import results
+from hybridlib.experiments import (
+    HYDROGRAPHS,
+    METRICS,
+    connect,
+    expand,
+    finished,
+    perform,
+    read_matrix,
+    schedule,
+)
+from hybridlib.schema import InputError
+from hybridlib.training import WEIGHTS, read_config
+
+TASK = {"schemes": ["hybrid_q"], "split": "spatial", "folds": 3, "epochs": 8, "choose": False}
+
+
+def _matrix(folder: Path, groups: dict, study: str = "none.zarr", **other) -> Path:
+    values = {"study": study, "runs": str(folder / "runs"), "results": str(folder / "results")}
+    path = folder / "matrix.yml"
+    path.write_text(yaml.safe_dump(values | {"experiments": groups} | other, sort_keys=False))
+    return path
+
+
+def _weights(folder: Path) -> dict[str, np.ndarray]:
+    found = {}
+    with h5py.File(folder / WEIGHTS) as file:
+        file.visititems(
+            lambda name, item: found.update({name: item[...]})
+            if isinstance(item, h5py.Dataset) else None
+        )  # fmt: skip
+    return found
+
+
+def test_is_every_combination_a_run_of_its_own(tmp_path):
+    groups = {
+        "time": {"schemes": ["hydropynn", "hybrid_qs", "hybrid_qs_plus"], "members": 3},
+        "space": {"schemes": ["hybrid_qs"], "split": "spatial", "folds": 4},
+        "loss": {"schemes": ["hybrid_qs_plus"], "weights": [0.0, 0.5], "replacement": ["fcnn"]},
+    }
+    runs = expand(read_matrix(_matrix(tmp_path, groups)))
+    assert [(str(run), run.settings.members, run.settings.seed) for run in runs] == [
+        ("time/hydropynn", 1, 0),
+        ("time/hybrid_qs", 3, 0),
+        ("time/hybrid_qs_plus-member0", 1, 0),
+        ("time/hybrid_qs_plus-member1", 1, 1),
+        ("time/hybrid_qs_plus-member2", 1, 2),
+        *((f"space/hybrid_qs-fold{fold}", 1, 0) for fold in (1, 2, 3, 4)),
+        ("loss/hybrid_qs_plus-w0-fcnn", 1, 0),
+        ("loss/hybrid_qs_plus-w0.5-fcnn", 1, 0),
+    ]
+    assert len({run.folder for run in runs}) == len(runs)
+    assert [run.settings.fold for run in runs if run.experiment == "space"] == [1, 2, 3, 4]
+    assert runs[-1].settings.weighted_scheme().weights == (0.5, 0.5)
+
+
+def test_is_the_matrix_of_the_study_understood():
+    runs = expand(read_matrix(cases.DATA.parents[1] / "params" / "experiments.yml"))
+    assert {run.experiment for run in runs} >= {"temporal", "spatial", "spatiotemporal", "weights"}
+
+
+GROUP = {"a": {"schemes": ["hybrid_q"]}}
+
+
+@pytest.mark.parametrize(
+    ("groups", "other", "told"),
+    [
+        ({}, {}, "experiments is {}; expected a group"),
+        (GROUP, {"layers": 3}, "key 'layers' is unknown"),
+        ({"a": {"scheme": "hybrid_q"}}, {}, "a: key 'scheme' is unknown"),
+        ({"a": {"members": 2}}, {}, "a: key 'schemes' is missing"),
+        ({"a": {"schemes": "hybrid_q"}}, {}, "a: schemes is 'hybrid_q'; expected a list"),
+        ({"a": {"schemes": ["lstm"]}}, {}, "scheme 'lstm' is unknown"),
+        ({"a": {"schemes": ["hybrid_q"], "split": "random"}}, {}, "split 'random' is unknown"),
+        ({"a": {"schemes": ["hybrid_q"], "weights": [2.0]}}, {}, "weight is 2.0; expected 0 to 1"),
+        ({"a": {"schemes": ["hybrid_q"], "members": "two"}}, {}, "members is 'two'; expected int"),
+    ],
+)
+def test_is_a_matrix_that_is_not_understood_refused(groups, other, told, tmp_path):
+    with pytest.raises(InputError) as refused:
+        expand(read_matrix(_matrix(tmp_path, groups, **other)))
+    assert told in str(refused.value)
+
+
+def test_is_an_unknown_experiment_refused(tmp_path):
+    with pytest.raises(InputError, match="experiment 'b' is unknown; expected some of: a"):
+        expand(read_matrix(_matrix(tmp_path, GROUP)), ["b"])
+
+
+@pytest.mark.slow
+def test_does_a_run_whose_worker_is_killed_end_with_the_same_bits_elsewhere(tmp_path):
+    study = str(cases.tiny_study(tmp_path).path)
+    (lost, bad, *_) = expand(read_matrix(_matrix(tmp_path, {"a": TASK}, study)))
+    steps, told = [], {}
+    bad = type(bad)(bad.experiment, "bad", tmp_path / "bad",
+                    type(bad.settings)("hybrid_q", str(tmp_path / "none.zarr")))  # fmt: skip
+
+    def kill_once(row: dict) -> None:
+        steps.append((row["run"], row["epoch"], row["worker"]))
+        if row["epoch"] == 3 and len([s for s in steps if s[1] == 3]) == 1:
+            os.kill(pids[row["worker"]], signal.SIGKILL)
+
+    with connect("local", workers=2) as client:
+        pids = client.run(os.getpid)
+        failures = schedule(
+            [lost, bad], client, kill_once, lambda run, how: told.update({str(run): how}), retries=1
+        )
+        assert list(failures) == ["a/bad"] and "none.zarr" in failures["a/bad"]
+        assert told["a/hybrid_q-fold1"] == "done" and told["a/bad"] == failures["a/bad"]
+        # What is finished is not done again.
+        before = (lost.folder / METRICS).stat().st_mtime_ns
+        assert schedule([lost], client, ended=lambda run, how: told.update(again=how)) == {}
+    assert told["again"] == "was done" and (lost.folder / METRICS).stat().st_mtime_ns == before
+    assert len({worker for run, _, worker in steps if run == str(lost)}) == 2
+    epochs = [epoch for run, epoch, _ in steps if run == str(lost)]
+    assert epochs.count(0) == 1, "the run began anew instead of going on"
+    whole = type(lost)(lost.experiment, "whole", tmp_path / "whole", lost.settings)
+    perform(whole)
+    ours, theirs = _weights(lost.folder), _weights(whole.folder)
+    assert list(ours) == list(theirs)
+    for name in theirs:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def performed(tmp_path_factory):
+    """A matrix of three folds and the untrained scheme, performed without a cluster."""
+    folder = tmp_path_factory.mktemp("performed")
+    study = str(cases.tiny_study(folder).path)
+    groups = {"space": TASK | {"schemes": ["hydropynn", "hybrid_q"], "epochs": 2}}
+    matrix = read_matrix(_matrix(folder, groups, study))
+    for run in expand(matrix):
+        perform(run)
+    return matrix
+
+
+def test_are_hydrographs_kept_of_gauges_held_out(performed):
+    for run in expand(performed):
+        (held_out,) = read_config(run.folder)["held_out"]
+        with xr.open_dataset(run.folder / HYDROGRAPHS) as kept:
+            assert kept.station.values.tolist() == [held_out]
+            assert np.isfinite(kept.discharge_simulated).all()
+
+
+def test_has_every_gauge_its_score_of_the_fold_that_held_it_out(performed):
+    gathered = results.write(performed)
+    scores = results.part_of(gathered, "discharge", "validation", scheme="hybrid_q")
+    assert scores.dims == ("member", "station") and np.isfinite(scores).all()
+    for run in (run for run in expand(performed) if run.settings.scheme == "hybrid_q"):
+        (held_out,) = read_config(run.folder)["held_out"]
+        with xr.open_dataset(run.folder / METRICS) as own:
+            expected = own.discharge.sel(metric="NSE", period="validation", station=held_out)
+        assert scores.sel(station=held_out).item() == expected.item()
+    assert not results.to_do(performed, gathered).size
+    xr.testing.assert_identical(results.read(performed.results), gathered)
+
+
+def test_does_the_summary_count_what_it_joins(performed):
+    table = results.summary(results.collect(performed))
+    assert set(table.part) == {"training", "validation"}
+    assert set(table.folds) == {3} and set(table.members) == {1}
+    discharge = table[(table.series == "discharge") & (table.metric == "NSE")]
+    assert set(discharge["count"]) == {3}
+    wide = results.wide(table)
+    assert wide.discharge.str.contains("to").all() and len(wide) == 4
+
+
+def test_is_a_part_the_split_does_not_have_refused(performed):
+    gathered = results.collect(performed)
+    with pytest.raises(InputError, match="part 'validation in time' is unknown"):
+        results.part_of(gathered, "discharge", "validation in time", scheme="hybrid_q")
+    with pytest.raises(InputError, match="no finished run with scheme hybrid_qs"):
+        results.part_of(gathered, "discharge", "validation", scheme="hybrid_qs")
+
+
+def test_is_a_finished_run_with_other_settings_refused(performed, tmp_path):
+    run = expand(performed)[-1]
+    other = type(run)(run.experiment, run.name, run.folder, type(run.settings)(
+        "hybrid_q", run.settings.study, "spatial", 3, 3, epochs=5, choose=False))  # fmt: skip
+    with pytest.raises(InputError, match="a finished run has epochs 2; the matrix asks for 5"):
+        finished(other)
+
+
+def test_are_statistics_those_of_known_numbers():
+    better = xr.DataArray([[0.9, 0.8, 0.7, 0.95, np.nan]], dims=("member", "station"))
+    worse = xr.DataArray([[0.6, 0.7, 0.3, 0.75, 0.5]], dims=("member", "station"))
+    coords = {"member": [0], "station": list("abcde")}
+    found = results.paired(better.assign_coords(coords), worse.assign_coords(coords))
+    assert found["pairs"] == 4
+    assert found["mean difference"] == pytest.approx(0.25)
+    # t = mean / (std / sqrt(n)) = 0.25 / (0.129099 / 2); two-sided with 3 degrees of freedom
+    assert found["p (t-test)"] == pytest.approx(0.03047, abs=1e-4)
+    assert found["p (Wilcoxon)"] == pytest.approx(0.125)
+
+
+def test_is_what_was_not_run_listed_with_its_cost(performed):
+    groups = {"space": TASK | {"schemes": ["hybrid_q"], "epochs": 2},
+              "more": {"schemes": ["hybrid_q"], "epochs": 10, "choose": False},
+              "else": {"schemes": ["hybrid_qs"]}}  # fmt: skip
+    folder = Path(performed.runs).parent
+    larger = read_matrix(_matrix(folder, groups, performed.study))
+    gathered = results.collect(larger)
+    table = results.to_do(larger, gathered).set_index("name")
+    assert list(table.index) == ["hybrid_q", "hybrid_qs"]
+    pace = np.median((gathered.hours / gathered.iterations).values)
+    assert table.hours["hybrid_q"] == pytest.approx(10 * pace)
+    assert np.isnan(table.hours["hybrid_qs"])
