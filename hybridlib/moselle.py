@@ -9,6 +9,7 @@ is, in ``data/results``. With a study of them, made by ``hybridlib prepare``, th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,8 @@ from hybridlib.training import Fit, Settings, split_of
 
 SCHEMES = ("hydropynn_q", "hybrid_q")
 SEEDS = 5
+WATCHED = 100
+"""Steps that the curves show: beyond the chosen ones, to see what stopping there was worth."""
 RESULTS = ROOT / "data" / "results" / "moselle_training.csv"
 CURVES = ROOT / "data" / "results" / "moselle_curves.csv"
 ORIGIN = (
@@ -34,11 +37,12 @@ def train(study: Path | str, steps: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
 
     Args:
         study: the prepared Moselle.
-        steps: most steps; 0 for the preset's.
+        steps: most steps, and those watched; 0 for the preset's and :data:`WATCHED`.
 
     Returns:
-        scheme, seed, steps, train and validation (NSE at the outlet), one row a seed; and the same
-        scores after every step of the refit, with the untrained model as step 0.
+        scheme, seed, steps (chosen), train and validation (NSE at the outlet after the chosen
+        steps), one row a seed; and the same scores after every step of a refit that goes on beyond
+        the chosen number, with the untrained model as step 0.
     """
     results, curves = [], []
     for name in SCHEMES:
@@ -49,10 +53,12 @@ def train(study: Path | str, steps: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
         whole = build_problem(data, scheme, split, split.validation.last)
         while fit.phase == "choose":
             fit.step()
-        rows = [*_watch(whole, fit)]
-        while not fit.done:
-            fit.step()
-            rows += _watch(whole, fit)
+        # The same refit, from the same start, not stopped.
+        longer = Fit(fit.problem, replace(settings, choose=False, epochs=steps or WATCHED))
+        rows = _watch(whole, longer)
+        while not longer.done:
+            longer.step()
+            rows += _watch(whole, longer)
         curves += rows
         results += [row for row in rows if row["step"] == fit.chosen[row["seed"]]]
     final = pd.DataFrame(results).rename(columns={"step": "steps"})
@@ -61,16 +67,15 @@ def train(study: Path | str, steps: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
 
 def _watch(whole: Problem, fit: Fit) -> list[dict]:
     """Score every member in both periods."""
-    discharge, twsa = whole.predict(fit.learners)
+    split, (discharge, twsa) = whole.split, whole.predict(fit.learners)
     scores = {
         period: whole.objective(years)(discharge, twsa)["nse_discharge"].numpy()
-        for period, years in vars(whole.split).items()
+        for period, years in (("train", split.train), ("validation", split.validation))
     }
     return [
         {"scheme": whole.scheme.name, "seed": seed, "step": fit.epoch}
         | {period: float(values[seed]) for period, values in scores.items()}
         for seed in range(len(fit.learners))
-        if fit.epoch <= fit.chosen[seed]
     ]
 
 
