@@ -244,12 +244,12 @@ def perform(run: Run, report: Callable[[dict], None] | None = None) -> str:
 
 
 def _keep_hydrographs(path: Path, pairs) -> None:
-    """Discharge to a thousandth of its largest value: small enough to be carried."""
-    simulated = pairs.discharge_simulated.drop_vars("month", errors="ignore")
-    scale = float(simulated.max()) / 30_000.0
+    """Observed and simulated discharge, rounded to a 30,000th of the largest: small to carry."""
+    kept = pairs[["discharge_observed", "discharge_simulated"]]
+    scale = float(kept.to_dataarray().max()) / 30_000.0
     packed = {"dtype": "int16", "scale_factor": scale, "_FillValue": -1, "zlib": True}
     with written_whole(path) as part:
-        simulated.to_netcdf(part, encoding={"discharge_simulated": packed})
+        kept.to_netcdf(part, encoding=dict.fromkeys(kept.data_vars, packed))
 
 
 def _keep_provenance(path: Path) -> None:
