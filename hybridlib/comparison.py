@@ -21,7 +21,7 @@ from hybridlib.networks import METEOROLOGY, REPLACEMENT_FILTERS
 from hybridlib.problem import Problem, basin_digest, build_problem
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES, Learner, find_scheme
-from hybridlib.splits import Period, Split
+from hybridlib.splits import Period
 from hybridlib.study import ROOT, Study
 from hybridlib.training import (
     HISTORY,
@@ -31,7 +31,6 @@ from hybridlib.training import (
     configured_split,
     load_weights,
     read_config,
-    split_of,
     train,
 )
 
@@ -322,7 +321,47 @@ def _verdict(gain: float, alike: bool) -> str:
     return "reproduced" if gain > 0 and not alike else "not reproduced"
 
 
-def train_live(study: Study, name: str, steps: int, years: int = LIVE_YEARS) -> pd.DataFrame:
+def schedules(runs: Mapping[str, Path | str]) -> pd.DataFrame:
+    """Compare how runs of one scheme ended.
+
+    Args:
+        runs: folder of each run by a name for it; relative to the project's folder. Those that
+            are not there are left out.
+
+    Returns:
+        Steps of the refit, loss and mean NSE before the last one (first member), and the hours of
+        all steps for each member; one row a run.
+    """
+    rows = {}
+    for name, folder in runs.items():
+        path = ROOT / folder / HISTORY
+        if not path.is_file():
+            continue
+        history = pd.read_csv(path)
+        last = history[history.phase == "fit"].iloc[-1]
+        rows[name] = {
+            "steps": steps_made(history),
+            "loss": last.loss_0,
+            "mean NSE of Q": last.nse_discharge_0,
+            "mean NSE of TWSA": last.nse_twsa_0,
+            "hours": history.seconds.sum() / 3600.0 / read_config(ROOT / folder)["members"],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def steps_made(history: pd.DataFrame) -> int:
+    """Steps on all of the training period, the number chosen inside it."""
+    return int((history.phase == "fit").sum())
+
+
+def train_live(
+    study: Study,
+    name: str,
+    steps: int,
+    years: int = LIVE_YEARS,
+    split: str = "temporal",
+    fold: int = 0,
+) -> pd.DataFrame:
     """Fit a scheme to the first years of the training period, without keeping anything.
 
     Args:
@@ -330,17 +369,20 @@ def train_live(study: Study, name: str, steps: int, years: int = LIVE_YEARS) -> 
         name: of the scheme.
         steps: how many.
         years: of the training period; more where the storage baseline begins later.
+        split: "temporal", or another with a fold.
+        fold: group of gauges held out.
 
     Returns:
         Loss and mean NSE before the first step and after each.
     """
-    whole = split_of(study)
+    settings = Settings(name, str(study.path), split, fold, epochs=steps, choose=False)
+    whole = settings.split_of(study)
     last = whole.train.first + years - 1
     if study.has("twsa"):
         last = max(last, int(study.twsa.attrs["baseline_first"][:4]))
-    short = Split(Period(whole.train.first, min(last, whole.train.last)), whole.validation)
+    short = replace(whole, train=Period(whole.train.first, min(last, whole.train.last)))
     problem = build_problem(study, find_scheme(name), short, short.train.last)
-    fit = Fit(problem, Settings(name, str(study.path), epochs=steps, choose=False))
+    fit = Fit(problem, settings)
     while not fit.done:
         fit.step()
     after = problem.objective(short.train)(*problem.predict(fit.learners))

@@ -14,7 +14,15 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from hybridlib.experiments import METRICS, PROVENANCE, Matrix, Run, expand, finished
+from hybridlib.experiments import (
+    HYDROGRAPHS,
+    METRICS,
+    PROVENANCE,
+    Matrix,
+    Run,
+    expand,
+    finished,
+)
 from hybridlib.files import written_whole
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
@@ -138,6 +146,61 @@ def select(results: xr.Dataset, **keys) -> xr.Dataset:
         wanted = ", ".join(f"{key} {value}" for key, value in keys.items())
         raise InputError(f"no finished run with {wanted}; `hybridlib results` lists what there is")
     return results.isel(run=match)
+
+
+def complete(results: xr.Dataset, matrix: Matrix, experiment: str) -> list[str]:
+    """Schemes of an experiment of which every run is finished, in the matrix's order."""
+    done: dict[str, bool] = {}
+    names = set(results.name.values[results.experiment.values == experiment])
+    for run in expand(matrix, [experiment]):
+        scheme = run.settings.scheme
+        done[scheme] = done.get(scheme, True) and run.name in names
+    return [scheme for scheme, all_done in done.items() if all_done]
+
+
+def held_out_pairs(matrix: Matrix, experiment: str, scheme: str) -> xr.Dataset:
+    """Hydrographs of every gauge from the run that held it out.
+
+    Returns:
+        discharge_observed (time, station) and discharge_simulated (member, time, station), m3 s-1.
+
+    Raises:
+        InputError: a run of these is not finished.
+    """
+    parts = []
+    for run in expand(matrix, [experiment]):
+        if run.settings.scheme == scheme:
+            path = ROOT / run.folder / HYDROGRAPHS
+            if not path.is_file():
+                raise InputError(f"{path}: no hydrographs here; `hybridlib experiments` makes them")
+            with xr.open_dataset(path) as kept:
+                parts.append(kept.load())
+    return xr.concat(parts, "station")
+
+
+def compare(
+    results: xr.Dataset, pairs: Iterable[tuple[str, str, str, str]], metric: str = "NSE"
+) -> pd.DataFrame:
+    """Test several pairs of schemes.
+
+    Args:
+        results: of :func:`collect`.
+        pairs: experiment, part, and the names of two schemes, the one expected to be better first.
+        metric: "NSE", "KGE" or "RMSE".
+
+    Returns:
+        One row a pair, of :func:`paired`, for discharge.
+    """
+    rows = []
+    for experiment, part, better, worse in pairs:
+        sides = [
+            part_of(results, "discharge", part, metric, experiment=experiment, scheme=scheme)
+            for scheme in (better, worse)
+        ]
+        titles = [SCHEMES[name].title for name in (better, worse)]
+        about = {"split": experiment, "scheme": titles[0], "against": titles[1]}
+        rows.append(about | paired(*sides))
+    return pd.DataFrame(rows)
 
 
 def summary(results: xr.Dataset) -> pd.DataFrame:

@@ -27,13 +27,14 @@ def name_of(station: str) -> str:
     return str(station).split(" - ")[0].title()
 
 
-def hydrograph(pair: xr.Dataset, station: str, ax=None):
+def hydrograph(pair: xr.Dataset, station: str, ax=None, title: str = "HydroPyNN"):
     """Observed and simulated discharge of one gauge, with its NSE.
 
     Args:
         pair: discharge_observed and discharge_simulated, m3 s-1, (time, station).
         station: its name.
         ax: axes to draw on; a new wide figure with a legend by default.
+        title: of the scheme, for colour and legend.
     """
     alone = ax is None
     if alone:
@@ -42,7 +43,8 @@ def hydrograph(pair: xr.Dataset, station: str, ax=None):
     observed, simulated = one.discharge_observed, one.discharge_simulated
     scale, unit = (1e3, "1000 m³ s⁻¹") if float(simulated.max()) > 5e3 else (1.0, "m³ s⁻¹")
     ax.plot(one.time, observed / scale, color=OBSERVED, lw=0.9, label="observed")
-    ax.plot(one.time, simulated / scale, color=SIMULATED, lw=0.9, label="HydroPyNN, untrained")
+    label = "HydroPyNN, untrained" if title == "HydroPyNN" else title
+    ax.plot(one.time, simulated / scale, color=SCHEME_COLOURS[title], lw=0.9, label=label)
     ax.set(ylabel=unit, xlim=(one.time[0], one.time[-1]), ylim=(0, None))
     ax.set_title(f"{name_of(station)}, NSE {float(nse(simulated, observed)):.2f}")
     if alone:
@@ -52,7 +54,7 @@ def hydrograph(pair: xr.Dataset, station: str, ax=None):
     return ax.figure
 
 
-def hydrograph_grid(pair: xr.Dataset, columns: int = 3):
+def hydrograph_grid(pair: xr.Dataset, columns: int = 3, title: str = "HydroPyNN"):
     """Hydrographs of all gauges as small panels, in the order of the dataset."""
     stations = pair.station.values
     rows = -(-len(stations) // columns)
@@ -60,7 +62,7 @@ def hydrograph_grid(pair: xr.Dataset, columns: int = 3):
         rows, columns, figsize=(11, 0.6 + 1.8 * rows), dpi=85, sharex=True, squeeze=False
     )
     for ax, station in zip(axes.flat, stations, strict=False):
-        hydrograph(pair, station, ax)
+        hydrograph(pair, station, ax, title)
         ax.title.set_fontsize("medium")
         ax.xaxis.set_major_locator(plt.matplotlib.dates.YearLocator(4))
     for ax in axes.flat[len(stations) :]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from hybridlib import maps
-from hybridlib.comparison import Trained
+from hybridlib.comparison import Trained, steps_made
 from hybridlib.figures.hydrographs import name_of
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.metrics import nse
@@ -100,11 +100,6 @@ def _setting(preset: Preset, kind: str) -> dict[str, object]:
         "rate halves after": f"{preset.half_life:g} steps" if preset.half_life else "never",
         "most steps": preset.steps,
     }
-
-
-def steps_made(history: pd.DataFrame) -> int:
-    """Steps on all of the training period, the number chosen inside it."""
-    return int((history.phase == "fit").sum())
 
 
 def training_curves(schemes: Mapping[str, Trained]) -> Figure:

@@ -1,0 +1,243 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Gauges the model has never seen
+#
+# **Most rivers have no gauge. What a model is worth there shows only where gauges are held back
+# from it.** This page holds gauges out, years out, and both, and looks at what the weights of the
+# loss and the luck of the start do to a score {cite}`wang2024`.
+#
+# After this page you can
+#
+# - split a record in time, in space and in both, and say what each split tests;
+# - read a cross-validation in which each gauge takes its turn;
+# - tell a difference between two schemes from chance;
+# - perform the whole matrix of runs yourself, on one machine or on many.
+#
+# You need {doc}`04_five_schemes`. The trainings behind this page take many hours; they were made by
+# `hybridlib experiments`, and the page reads what they left.
+
+# %% tags=["parameters"]
+matrix: str = "params/experiments.yml"  # the runs and where their results lie
+live_study: str = "data/cache/smoke.zarr"  # small study of the live fold
+live_steps: int = 3  # steps of training shown live
+
+# %% tags=["hide-input"]
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from hybridlib import comparison, results, style
+from hybridlib.experiments import read_matrix
+from hybridlib.figures import hydrographs, schemes, transfer
+from hybridlib.schemes import SCHEMES
+from hybridlib.splits import Period, station_groups
+from hybridlib.twin.make import open_or_make
+
+plt.style.use(style.STYLE)
+plan = read_matrix(matrix)
+scores = results.read(plan.results)
+print(f"{plan.study}: {scores.sizes['run']} members of {len(set(scores.name.values))} trainings")
+
+# %% [markdown]
+# ## Three ways to split a record
+#
+# The observations are a table of gauges and years. A **temporal** split trains on early years and
+# validates on late ones, at the same gauges. A **spatial** split trains on three quarters of the
+# gauges in all years and validates on the others. The **spatiotemporal** split does both at once:
+# its last part has neither the gauge nor the year in common with training.
+
+# %%
+transfer.parts_table()
+
+# %% [markdown]
+# **Table. Parts of the data in each split.** Gravimetry trains in every split: satellites see
+# basins without gauges, too.
+#
+# The gauges are dealt at random into four groups, and each group is held out once. So every gauge
+# has one score from a model that never saw it.
+
+# %%
+stations = [str(name) for name in scores.station.values]
+transfer.groups_table(station_groups(stations))
+
+# %% [markdown]
+# **Table. The four groups.** Names shortened. *Source: Amazon twin; the gauges are real.*
+#
+# ### A fold, live
+#
+# The same in small: a tributary, one group held out, a few steps. Training reads the gauges that
+# are left.
+
+# %%
+pd.options.display.float_format = "{:.3f}".format
+comparison.train_live(open_or_make(live_study), "hybrid_qs", live_steps, split="spatial", fold=1)
+
+# %% [markdown]
+# **Table. Loss and mean NSE over the gauges and boxes that train.** *Source: the small twin.*
+#
+# ## Transfer in space
+
+# %% tags=["hide-input"]
+spatial = results.complete(scores, plan, "spatial")
+transfer.scores_by_gauge(scores, spatial, stations);
+
+# %% [markdown]
+# **Figure 6a. Each gauge by a model that never saw it.** Four-fold cross-validation, all years.
+# Dashed lines are medians. A triangle at the rim stands for a value below 0. Gauges are in the
+# order of the drainage tables. *Source: Amazon twin.*
+
+# %%
+tests = [
+    ("spatial", "validation", better, worse)
+    for better, worse in (
+        ("hybrid_qs", "hydropynn"),
+        ("hybrid_qs_plus", "hydropynn"),
+        ("hybrid_qs_plus", "hybrid_qs"),
+    )
+    if {better, worse} <= set(spatial)
+]
+transfer.readable_tests(results.compare(scores, tests))
+
+# %% [markdown]
+# **Table. Is one scheme better at unseen gauges?** Two-sided p-values, paired by gauge. The paper
+# found medians of 0.63 (HydroPyNN), 0.66 (Hybrid(Q,S)) and 0.80 (Hybrid(Q,S)+), the last better
+# with p < 0.01 in a paired t-test. Gauges on one river are not independent of each other, so any
+# such p-value is too small. *Source: Amazon twin.*
+
+# %% tags=["hide-input"]
+pairs = {SCHEMES[name].title: results.held_out_pairs(plan, "spatial", name) for name in spatial}
+schemes.hydrographs(pairs, stations[0], Period(2003, 2016));
+
+# %% [markdown]
+# **Figure 6b. The most downstream gauge, held out.** Even so, three quarters of what passes it is
+# measured at gauges above, which trained: it is the easiest gauge to do without. *Source: Amazon
+# twin.*
+
+# %% tags=["hide-input"]
+hydrographs.hydrograph_grid(list(pairs.values())[-1].mean("member"), title=list(pairs)[-1]);
+
+# %% [markdown]
+# **Figure S5. All gauges, each from the fold that held it out.** *Source: Amazon twin.*
+#
+# ## Transfer in space and time
+
+# %% tags=["hide-input"]
+both = results.complete(scores, plan, "spatiotemporal")
+transfer.part_boxes(scores, "spatiotemporal", both);
+
+# %% [markdown]
+# **Figure S6. From what was trained on to what shares nothing with it.** The paper's median in the
+# last part is 0.76 for Hybrid(Q,S)+. *Source: Amazon twin.*
+#
+# ## How much should each observation weigh?
+
+# %% tags=["hide-input"]
+swept = "hybrid_qs_plus" if "weights" in scores.experiment.values else None
+transfer.weight_sweep(scores, swept, ["weights", "temporal"]) if swept else print("no run yet")
+
+# %% [markdown]
+# **Figure S3. From storage alone (0) to discharge alone (1).** Validation years of the temporal
+# split; Hybrid(Q,S)+. Runs of the sweep make fewer steps than the one at 0.5; the matrix file has
+# the numbers. *Source: Amazon twin.*
+#
+# ## How much is luck?
+
+# %% tags=["hide-input"]
+repeated = [name for name in results.complete(scores, plan, "temporal") if name != "hydropynn"]
+transfer.member_spread(scores, repeated);
+
+# %% [markdown]
+# **Figure S9. The same training from other starts.** A bar a member: its median over gauges (left)
+# and boxes (right), validation years. *Source: Amazon twin.*
+#
+# ## The whole matrix
+
+# %%
+results.wide(results.summary(scores))
+
+# %% [markdown]
+# **Table. Median NSE, and quartiles in brackets.** Mean over the members first; then over gauges or
+# boxes. *Source: Amazon twin.*
+
+# %%
+waiting = results.to_do(plan, scores)
+waiting if len(waiting) else "every run of the matrix is finished"
+
+# %% [markdown]
+# **Table. What was not run, and what it would cost.** Hours on two cores, from the pace of finished
+# runs of the same scheme. Nothing is filled in for them.
+#
+# ## Run it yourself
+#
+# ```bash
+# .venv/bin/hybridlib experiments --plan                      # what is done, what is not
+# .venv/bin/hybridlib experiments --only spatial              # on this machine
+# .venv/bin/hybridlib experiments --scheduler tcp://head:8786 # on a Dask cluster
+# .venv/bin/hybridlib results                                 # the tables above
+# ```
+#
+# A stopped run goes on from its last step, and so does one whose machine was lost: the cluster
+# gives it to another. {doc}`../book/scale-out` says how to run on SLURM or Kubernetes.
+#
+# ## What to keep
+#
+# - A temporal split says whether the future will be met at the gauges one has. Only a split in
+#   space says anything about places without one.
+# - Held-out gauges are no islands: what trains above and below them informs them.
+# - Report every part and every member. A median alone hides the gauge that fails.
+#
+# ```{exercise} An easy gauge and a hard one
+# :label: ungauged-easy
+# Which held-out gauge loses most against its own score in the folds in which it trained? Give a
+# reason from the network of rivers.
+# ```
+#
+# ```{exercise} A matrix of your own
+# :label: ungauged-matrix
+# Write a matrix with two folds of Hybrid(Q,S) on the small twin and perform it with two workers.
+# Kill one of the workers meanwhile. What happens?
+# ```
+#
+# ## Solutions
+#
+# ````{solution} ungauged-easy
+# :class: dropdown
+#
+# ```python
+# keys = {"experiment": "spatial", "scheme": "hybrid_qs"}
+# unseen = results.part_of(scores, "discharge", "validation", **keys).mean("member")
+# seen = results.part_of(scores, "discharge", "training", **keys).mean("member")
+# (seen - unseen).to_series().sort_values()
+# ```
+#
+# Look for gauges on a tributary of their own: nothing upstream or downstream of them trains except
+# through rivers that carry much more water.
+# ````
+#
+# ````{solution} ungauged-matrix
+# :class: dropdown
+#
+# ```yaml
+# study: data/cache/smoke.zarr
+# runs: build/mine
+# results: build/mine/results
+# experiments:
+#   space: {schemes: [hybrid_qs], split: spatial, folds: 2, epochs: 5, choose: false}
+# ```
+#
+# ```bash
+# .venv/bin/hybridlib experiments --matrix mine.yml --workers 2
+# ```
+#
+# The other worker takes the lost run over, from the last step that was written.
+# ````
