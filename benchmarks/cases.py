@@ -16,7 +16,8 @@ from hybridlib.hydropy.step import State
 from hybridlib.rnn import HydroPyNN
 from hybridlib.schema import InputError
 from hybridlib.simulate import study_model, study_weather
-from hybridlib.twin.make import open_or_make
+from hybridlib.study import Study
+from hybridlib.twin.make import cached, make_twin, open_or_make
 
 
 class Case(NamedTuple):
@@ -63,6 +64,25 @@ def warm_case(model: HydroPyNN, weather: Weather, gauges: np.ndarray) -> Case:
     weights = {name: tf.constant(values, model.dtype) for name, values in weights.items()}
     state, _ = model.run(weather.part(slice(365)), variables=())
     return Case(model, weather, model.default_parameters(), state, weights)
+
+
+def small_basins(seeds: tuple[int, ...] = (1, 2, 3)) -> list[Study]:
+    """Twins of the smoke size that differ in their weather."""
+    folder = cached("smoke").parent
+    return [make_twin("smoke", seed, folder / f"smoke-{seed}.zarr")[0] for seed in seeds]
+
+
+def in_double(case: Case) -> Case:
+    """The same case in float64."""
+
+    def wider(fields):
+        return type(fields)(*(
+            tf.cast(field, tf.float64) if field.dtype == tf.float32 else field for field in fields
+        ))  # fmt: skip
+
+    model = replace(case.model, land=wider(case.model.land), dtype=tf.float64)
+    weights = {name: tf.cast(values, tf.float64) for name, values in case.weights.items()}
+    return Case(model, wider(case.weather), wider(case.parameters), wider(case.state), weights)
 
 
 def first_days(case: Case, days: int) -> Case:

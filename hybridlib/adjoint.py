@@ -70,7 +70,7 @@ def differentiable_run(
                 state, driven.part(part), parameters, *fixed, names, segments == 1
             )
             series.append(piece)
-        whole = {name: tf.concat([piece[name] for piece in series], 0) for name in names}
+        whole = {name: _joined([piece[name] for piece in series]) for name in names}
         return (state, whole), (driven, parameters, starts, kept)
 
     def backward(memory, slopes):
@@ -82,11 +82,11 @@ def differentiable_run(
             if segments > 1:
                 stores = _forward(start, days, parameters, *fixed, (), True)[2]
             d_days = {name: field[part] for name, field in d_series.items()}
-            d_state, d_parameters, piece = _backward(
+            d_state, d_parameters, piece, _ = _backward(
                 stores, days, parameters, *fixed, names, d_state, d_days, d_parameters
             )
             d_pet.insert(0, piece)
-        return d_state, d_parameters, tf.concat(d_pet, 0)
+        return d_state, d_parameters, _joined(d_pet)
 
     @tf.custom_gradient
     def run(*inputs):
@@ -105,6 +105,11 @@ def differentiable_run(
         return outputs, gradient
 
     return run(state, parameters, weather.pet)
+
+
+def _joined(parts: list):
+    """The days of all parts; no copy is made of a single one."""
+    return parts[0] if len(parts) == 1 else tf.concat(parts, 0)
 
 
 def _member_axes(state: State, parameters: Parameters, pet, names: Iterable[str]):
@@ -181,8 +186,11 @@ def _backward(
     """Pull the slopes of stores and series back to the first stores, the parameters and PET."""
     days, kind = weather.rainf.shape[0], weather.rainf.dtype
     d_pet = tf.TensorArray(kind, days, element_shape=weather.pet.shape[1:])
+    # Discharge is added up, though nobody asks for it: were its outflow used by the next gather
+    # alone, XLA would compute it inside that, once for each of six neighbours in each sub-step.
+    used = tf.zeros_like(d_state.infl)
 
-    def retreat(day, d_state, d_parameters, d_pet):
+    def retreat(day, d_state, d_parameters, d_pet, used):
         state, today = State(*(store[day] for store in kept)), weather.day(day)
         inputs = [*state, *parameters, today.pet]
         with tf.GradientTape() as tape:
@@ -197,12 +205,12 @@ def _backward(
         )
         before, own = slopes[: len(state)], slopes[len(state) : -1]
         total = Parameters(*(a + b for a, b in zip(d_parameters, own, strict=True)))
-        return day - 1, State(*before), total, d_pet.write(day, slopes[-1])
+        return day - 1, State(*before), total, d_pet.write(day, slopes[-1]), used + values["dis"]
 
-    _, d_state, d_parameters, d_pet = tf.while_loop(
+    _, d_state, d_parameters, d_pet, used = tf.while_loop(
         lambda day, *_: day >= 0,
         retreat,
-        (tf.constant(days - 1), d_state, d_parameters, d_pet),
+        (tf.constant(days - 1), d_state, d_parameters, d_pet, used),
         maximum_iterations=days,
     )
-    return d_state, d_parameters, d_pet.stack()
+    return d_state, d_parameters, d_pet.stack(), used

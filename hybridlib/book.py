@@ -1,11 +1,13 @@
 """The book: Jupyter Book renders the pages and the notebooks that were run before.
 
-Two pages are written by code, so that they cannot fall behind it: the tables of variables, from
-the schema, and how each notebook was run, from the notebook's own metadata.
+Three pages are written by code, so that they cannot fall behind it: the tables of variables, from
+the schema; how each notebook was run, from the notebook's own metadata; and the speed that was
+measured last, from the benchmarks' own table.
 """
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,8 @@ from hybridlib import schema
 from hybridlib.notebooks import NOTEBOOKS, available
 
 ROOT = NOTEBOOKS.parent
+MEASURED = ROOT / "benchmarks" / "results.csv"
+"""What `python -m benchmarks --write` kept: two lines of comment, then a table."""
 
 
 def build(strict: bool = False, root: Path = ROOT) -> Path:
@@ -40,7 +44,8 @@ def build(strict: bool = False, root: Path = ROOT) -> Path:
 
 def generated_pages(notebooks: Path = NOTEBOOKS) -> dict[str, str]:
     """Return the text of the pages that code writes, by file name in ``book/``."""
-    return {"variables.md": _variables(), "status.md": _status(notebooks)}
+    pages = {"variables.md": _variables(), "status.md": _status(notebooks)}
+    return pages | {"speed_table.md": _speed(MEASURED)}
 
 
 def _variables() -> str:
@@ -89,6 +94,15 @@ def _status(folder: Path) -> str:
         "|---|---|---:|---:|---:|---|",
     ]
     return "\n".join([*page, *(_status_row(name, folder) for name in available(folder)), ""])
+
+
+def _speed(table: Path) -> str:
+    lines = table.read_text(encoding="utf-8").splitlines()
+    machine, origin = (line.removeprefix("# ") for line in lines[:2])
+    head, *rows = csv.reader(lines[2:])
+    page = [f"Measured on: {machine}.", ""]
+    page += [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join([*page, "", origin, ""])
 
 
 def _status_row(name: str, folder: Path) -> str:

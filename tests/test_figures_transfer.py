@@ -1,0 +1,122 @@
+"""Do the figures of the run matrix show the scores they are given?"""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+
+from hybridlib import results
+from hybridlib.figures import transfer
+from hybridlib.schema import InputError
+
+STATIONS = ["NORTH - BRIDGE", "EAST", "SOUTH", "WEST"]
+BOXES = ["box_01", "box_02"]
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def _run(experiment, scheme, split, fold=0, member=0, weight=0.5, held_out=(), level=0.8):
+    """Scores that say where they come from: level, plus 0.01 for each gauge's place."""
+    gauges = level + 0.01 * np.arange(len(STATIONS))
+    shape = (1, 1, 2, len(STATIONS))
+    return xr.Dataset(
+        {
+            "discharge": (("run", "metric", "period", "station"), np.broadcast_to(gauges, shape)),
+            "twsa": (("run", "metric", "period", "box"), np.full((1, 1, 2, len(BOXES)), level)),
+        },
+        {
+            "metric": ["NSE"],
+            "period": ["train", "validation"],
+            "station": STATIONS,
+            "box": BOXES,
+            "held_out": (("run", "station"), [[name in held_out for name in STATIONS]]),
+            **{
+                name: ("run", [value])
+                for name, value in {
+                    "experiment": experiment, "name": f"{scheme}-fold{fold}", "scheme": scheme,
+                    "split": split, "fold": fold, "member": member, "weight": weight,
+                    "replacement": "conv3d",
+                }.items()
+            },
+        },
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scores():
+    runs = []
+    for scheme, level in (("hydropynn", 0.5), ("hybrid_qs", 0.8)):
+        for split in ("spatial", "spatiotemporal"):
+            runs += [
+                _run(split, scheme, split, fold, held_out=STATIONS[2 * fold - 2 : 2 * fold],
+                     level=level + 0.1 * fold)
+                for fold in (1, 2)
+            ]  # fmt: skip
+    runs += [
+        _run("temporal", "hybrid_qs", "temporal", member=m, level=0.8 + m / 10) for m in (0, 1)
+    ]
+    runs += [_run("weights", "hybrid_qs", "temporal", weight=w, level=w) for w in (0.0, 1.0)]
+    return xr.concat(runs, "run")
+
+
+def test_has_each_gauge_the_score_of_its_own_fold(scores):
+    stations = STATIONS[::-1]
+    figure = transfer.scores_by_gauge(scores, ["hydropynn", "hybrid_qs"], stations)
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "West",
+        "South",
+        "East",
+        "North",
+    ]
+    dots = {line.get_label(): line.get_xdata() for line in ax.lines if "median" in line.get_label()}
+    # Folds 1 and 2 have levels 0.9 and 1.0; gauges add 0.00 to 0.03.
+    np.testing.assert_allclose(dots["Hybrid(Q,S), median 0.96"], [1.03, 1.02, 0.91, 0.90])
+
+
+def test_are_all_four_parts_drawn_and_their_medians_written(scores):
+    figure = transfer.part_boxes(scores, "spatiotemporal", ["hydropynn", "hybrid_qs"])
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(
+        results.PARTS["spatiotemporal"]
+    )
+    texts = [text.get_text() for text in ax.texts]
+    assert len(texts) == 4 and texts[3] == "0.66, 0.96"
+
+
+def test_does_the_sweep_join_its_own_runs_and_the_one_in_the_middle(scores):
+    figure = transfer.weight_sweep(scores, "hybrid_qs", ["weights", "temporal"])
+    for ax in figure.axes:
+        (line,) = [line for line in ax.lines if line.get_label() == "median"]
+        assert list(line.get_xdata()) == [0.0, 0.5, 1.0]
+    np.testing.assert_allclose(line.get_ydata(), [0.0, 0.85, 1.0])
+
+
+def test_has_every_member_its_mark(scores):
+    figure = transfer.member_spread(scores, ["hybrid_qs"])
+    np.testing.assert_allclose(figure.axes[1].lines[0].get_xdata(), [0.8, 0.9])
+
+
+def test_do_tests_read_well(scores):
+    pair = [("spatial", "validation", "hybrid_qs", "hydropynn")]
+    table = transfer.readable_tests(results.compare(scores, pair))
+    assert table.loc[0, ["scheme", "against"]].tolist() == ["Hybrid(Q,S)", "HydroPyNN"]
+    assert table.loc[0, "mean difference"] == "+0.300"
+    with pytest.raises(
+        InputError, match="no finished run with experiment spatial, scheme hybrid_q;"
+    ):
+        results.compare(scores, [("spatial", "validation", "hybrid_q", "hydropynn")])
+
+
+def test_do_tables_name_every_part_and_gauge():
+    table = transfer.parts_table()
+    assert table.loc[("spatial", "validation")].tolist() == ["gauges held out", "all"]
+    assert len(table) == sum(map(len, results.PARTS.values()))
+    groups = transfer.groups_table([("NORTH - BRIDGE", "EAST"), ("SOUTH",)])
+    assert groups.values.tolist() == [["North", "South"], ["East", ""]]
