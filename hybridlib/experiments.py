@@ -23,7 +23,7 @@ from hybridlib.schema import InputError
 from hybridlib.schemes import find_scheme
 from hybridlib.splits import FOLDS
 from hybridlib.study import ROOT, open_study
-from hybridlib.training import Settings, configuration, read_config, train, write_config
+from hybridlib.training import PRESETS, Settings, configuration, read_config, train, write_config
 
 METRICS, HYDROGRAPHS, PROVENANCE = "metrics.nc", "hydrographs.nc", "provenance.json"
 TOPIC = "hybridlib-progress"
@@ -207,7 +207,8 @@ def finished(run: Run) -> bool:
     if not (folder / METRICS).is_file():
         return False
     found = read_config(folder)
-    for name, value in asdict(run.settings).items():
+    asked = asdict(run.settings) | {"schedule": asdict(PRESETS[run.settings.preset])}
+    for name, value in asked.items():
         if name not in ("train", "validation") and found[name] != value:
             raise InputError(
                 f"{run.folder}: a finished run has {name} {found[name]!r}; the matrix asks for "

@@ -75,7 +75,7 @@ class Preset:
 
 PRESETS = {
     "paper": Preset(free=5e-4, network=5e-4, warm_up=1, half_life=None, steps=300, patience=300),
-    "fast": Preset(free=0.1, network=5e-3, warm_up=7, half_life=30.0, steps=60, patience=15),
+    "fast": Preset(free=0.1, network=1e-2, warm_up=10, half_life=45.0, steps=100, patience=15),
 }
 """The paper's setting (Adam, 5e-4, 300 iterations), and a faster schedule."""
 
@@ -443,6 +443,7 @@ def configuration(settings: Settings, study: Study, split: Split) -> dict:
         "train": str(split.train),
         "validation": str(split.validation),
         "held_out": list(split.held_out),
+        "schedule": asdict(PRESETS[settings.preset]),
         "basin": basin_digest(study.basin),
         "source": study.attrs.get("source", "unknown"),
     }
@@ -490,7 +491,8 @@ def read_config(folder: Path | str) -> dict:
         config = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: not a configuration in JSON ({error})") from None
-    expected = {f.name for f in fields(Settings)} | {"held_out", "basin", "source", "versions"}
+    derived = {"held_out", "schedule", "basin", "source", "versions"}
+    expected = {f.name for f in fields(Settings)} | derived
     for word, names in (("unknown", set(config) - expected), ("missing", expected - set(config))):
         if names:
             raise InputError(f"{path}: {word} key {', '.join(sorted(names))}")
