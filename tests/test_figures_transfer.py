@@ -22,8 +22,8 @@ def _close():
 
 
 def _run(experiment, scheme, split, fold=0, member=0, weight=0.5, held_out=(), level=0.8):
-    """Scores that say where they come from: level, plus 0.01 for each gauge's place."""
-    gauges = level + 0.01 * np.arange(len(STATIONS))
+    """Scores that say where they come from: level, plus 0.02 for each gauge's place."""
+    gauges = level + 0.02 * np.arange(len(STATIONS))
     shape = (1, 1, 2, len(STATIONS))
     return xr.Dataset(
         {
@@ -76,8 +76,8 @@ def test_has_each_gauge_the_score_of_its_own_fold(scores):
         "North",
     ]
     dots = {line.get_label(): line.get_xdata() for line in ax.lines if "median" in line.get_label()}
-    # Folds 1 and 2 have levels 0.9 and 1.0; gauges add 0.00 to 0.03.
-    np.testing.assert_allclose(dots["Hybrid(Q,S), median 0.96"], [1.03, 1.02, 0.91, 0.90])
+    # Folds 1 and 2 have levels 0.9 and 1.0; gauges add 0.00 to 0.06.
+    np.testing.assert_allclose(dots["Hybrid(Q,S), median 0.98"], [1.06, 1.04, 0.92, 0.90])
 
 
 def test_are_all_four_parts_drawn_and_their_medians_written(scores):
@@ -87,7 +87,7 @@ def test_are_all_four_parts_drawn_and_their_medians_written(scores):
         results.PARTS["spatiotemporal"]
     )
     texts = [text.get_text() for text in ax.texts]
-    assert len(texts) == 4 and texts[3] == "0.66, 0.96"
+    assert len(texts) == 4 and texts[3] == "0.68, 0.98"
 
 
 def test_does_the_sweep_join_its_own_runs_and_the_one_in_the_middle(scores):
