@@ -27,6 +27,7 @@ from hybridlib.training import PRESETS, Settings, configuration, read_config, tr
 
 METRICS, HYDROGRAPHS, PROVENANCE = "metrics.nc", "hydrographs.nc", "provenance.json"
 TOPIC = "hybridlib-progress"
+EXPECTED = {"tuple[str, ...]": "a list of names", "tuple[float, ...]": "a list of numbers"}
 RETRIES = 1
 """How often a run that failed is tried again before it is reported."""
 
@@ -136,10 +137,18 @@ def _known(values, kind: type, where: str) -> dict:
         needed = name in ("schemes", "study", "runs", "results")
         if needed and name not in values:
             raise InputError(f"{where}: key {name!r} is missing")
-        found = values.get(name)
-        if found is not None and one.type.startswith("tuple") and not isinstance(found, list):
-            raise InputError(f"{where}: {name} is {found!r}; expected a list")
+        if name in values and not _fits(values[name], one.type):
+            expected = EXPECTED.get(one.type, one.type)
+            raise InputError(f"{where}: {name} is {values[name]!r}; expected {expected}")
     return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+
+
+def _fits(value, kind: str) -> bool:
+    """Whether a value is of a field's type; a list of numbers may hold whole ones."""
+    if kind.startswith("tuple"):
+        items = {"float": ("float", "int"), "str": ("str",)}[kind[len("tuple[") :].split(",")[0]]
+        return isinstance(value, list) and all(type(item).__name__ in items for item in value)
+    return kind.startswith("dict") or type(value).__name__ == kind
 
 
 def expand(matrix: Matrix, only: Iterable[str] = ()) -> list[Run]:

@@ -84,11 +84,15 @@ GROUP = {"a": {"schemes": ["hybrid_q"]}}
         (GROUP, {"layers": 3}, "key 'layers' is unknown"),
         ({"a": {"scheme": "hybrid_q"}}, {}, "a: key 'scheme' is unknown"),
         ({"a": {"members": 2}}, {}, "a: key 'schemes' is missing"),
-        ({"a": {"schemes": "hybrid_q"}}, {}, "a: schemes is 'hybrid_q'; expected a list"),
+        ({"a": {"schemes": "hybrid_q"}}, {}, "a: schemes is 'hybrid_q'; expected a list of names"),
         ({"a": {"schemes": ["lstm"]}}, {}, "scheme 'lstm' is unknown"),
         ({"a": {"schemes": ["hybrid_q"], "split": "random"}}, {}, "split 'random' is unknown"),
         ({"a": {"schemes": ["hybrid_q"], "weights": [2.0]}}, {}, "weight is 2.0; expected 0 to 1"),
         ({"a": {"schemes": ["hybrid_q"], "members": "two"}}, {}, "members is 'two'; expected int"),
+        ({"a": {"schemes": ["hybrid_q"], "weights": ["a"]}}, {}, "expected a list of numbers"),
+        ({"a": {"schemes": ["hybrid_q"], "folds": 2.5}}, {}, "folds is 2.5; expected int"),
+        ({"a": ["hybrid_q"]}, {}, "a: found ['hybrid_q']; expected keys and values"),
+        (GROUP, {"study": 3}, "study is 3; expected str"),
     ],
 )
 def test_is_a_matrix_that_is_not_understood_refused(groups, other, told, tmp_path):

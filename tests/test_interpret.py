@@ -39,7 +39,8 @@ def _learner(attributes, scheme="hybrid_qs", seed=0, strength=0.3):
 
 def test_do_the_shares_of_a_cell_add_up_to_its_departure_from_the_mean(attributes):
     few, many = (
-        expected_gradients([_learner(attributes)], "f_crit", LAND, samples) for samples in (50, 3200)
+        expected_gradients([_learner(attributes)], "f_crit", LAND, samples)
+        for samples in (50, 3200)
     )
     departure = float(abs(many.value - many.start).mean())
     assert float(abs(many.completeness).mean()) < 0.05 * departure
