@@ -209,6 +209,7 @@ def summary(results: xr.Dataset) -> pd.DataFrame:
     Returns:
         One row for every group of runs, part, series and metric; "spread" is the standard deviation
         over members of their medians, NaN for one member; "folds" counts those that are finished.
+        Storage has no row where only gauges are held out: every box trains in every fold.
     """
     rows = []
     groups = pd.MultiIndex.from_arrays([results[key].values for key in KEYS]).unique()
@@ -216,8 +217,9 @@ def summary(results: xr.Dataset) -> pd.DataFrame:
         keys = dict(zip(KEYS, values, strict=True))
         runs = select(results, **keys)
         about = {"members": len(set(runs.member.values)), "folds": len(set(runs.fold.values))}
-        for part in PARTS[keys["split"]]:
-            for name in ("discharge", "twsa"):
+        for part, (_, held_out) in PARTS[keys["split"]].items():
+            # Every box trains in every fold: storage is never held out in space.
+            for name in ("discharge",) if held_out else ("discharge", "twsa"):
                 for metric in results.metric.values:
                     scores = part_of(results, name, part, metric, **keys)
                     rows.append(keys | about | _quartiles(scores, part, name, metric))
@@ -234,9 +236,8 @@ def wide(summary: pd.DataFrame, metric: str = "NSE") -> pd.DataFrame:
         for _, row in chosen.iterrows()
     ]  # fmt: skip
     index = ["experiment", "scheme", "weight", "replacement", "part", "members", "folds"]
-    return chosen.pivot(index=index, columns="series", values="scores").reindex(
-        chosen[index].drop_duplicates().itertuples(index=False, name=None)
-    )
+    table = chosen.pivot(index=index, columns="series", values="scores").fillna("–")
+    return table.reindex(chosen[index].drop_duplicates().itertuples(index=False, name=None))
 
 
 def _quartiles(scores: xr.DataArray, part: str, name: str, metric: str) -> dict:

@@ -78,7 +78,7 @@ def hyperparameters(schemes: Mapping[str, Trained]) -> pd.DataFrame:
         if not trained.config:
             continue
         scheme, config = trained.problem.scheme, trained.config
-        preset = PRESETS[config["preset"]]
+        preset = Preset(**config["schedule"])
         weights = sum(int(np.prod(w.shape)) for w in trained.learners[0].trainable_variables)
         columns[title] = _setting(preset, scheme.parameters) | {
             "most steps": config["epochs"] or preset.steps,

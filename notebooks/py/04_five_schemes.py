@@ -56,8 +56,8 @@ framework.framework();
 # %% [markdown]
 # **Figure 1. Physics in the middle, networks where it is uncertain.** The physical {term}`RNN
 # <recurrent network>` keeps the water balance whatever the networks say: they may change how fast
-# water moves and how much the air demands, never how much water there is. *Drawing; the framework
-# is that of Figure 1 of the paper.*
+# water moves and how much the air demands, but can neither make nor lose water. *Drawing; the
+# framework is that of Figure 1 of the paper.*
 #
 # The {term}`parameterization network` turns what is known of a cell into its nine parameters. The
 # {term}`replacement network` stands where a process is badly known: here it adds an error to
@@ -86,9 +86,9 @@ schemes.scheme_table(names)
 #
 # ## Weights, kept or made here
 #
-# Trained weights of the Amazon twin come with this book, several members of each scheme: the same
-# training from other starts. A study they do not belong to has none: then each scheme makes a few
-# steps here, which shows that the page works and nothing about the schemes.
+# Trained weights of the Amazon twin come with this book, with the members that Table S5 lists: the
+# same training from other starts. A study they do not belong to has none: then each scheme makes a
+# few steps here, which shows that the page works and nothing about the schemes.
 
 # %%
 folders = comparison.find_or_train(data, runs, live_steps, retrain)
@@ -129,9 +129,10 @@ schemes.training_curves(trained);
 
 # %% [markdown]
 # **Figure. Choose, then refit.** Loss before each step, mean over the members. Where the dotted
-# line rises while the dashed one falls, the model has begun to learn what does not last; where the
-# chosen number is the most that was allowed, more steps might have helped. The level of Hybrid(Q)
-# does not compare with the others: its loss has no storage in it. *Source: Amazon twin.*
+# line rises while the dashed one falls, the model has begun to learn what does not last. Where the
+# chosen number is the most that was allowed, nothing was chosen: the scheme was still learning.
+# The level of Hybrid(Q) does not compare with the others: its loss has no storage in it. *Source:
+# Amazon twin.*
 
 # %%
 schemes.hyperparameters(trained)
@@ -149,9 +150,10 @@ pd.options.display.float_format = "{:.4f}".format
 comparison.schedules({"the paper's": "data/runs/paper/hybrid_qs", "ours": f"{runs}/hybrid_qs"})
 
 # %% [markdown]
-# **Table. Two schedules of Hybrid(Q,S).** Loss and mean NSE before the last step, first member;
-# hours as they were on a shared machine of two cores. *Source: Amazon twin, read from the runs'
-# own histories.*
+# **Table. How one start of Hybrid(Q,S) ended under two schedules.** Loss and mean NSE of the
+# training years before the last step. Hours do not compare exactly: our members ran side by side
+# and chose their steps, the paper's schedule ran alone and did not. *Source: Amazon twin, read from
+# the runs' own histories.*
 #
 # ## Five schemes, one comparison
 #
@@ -178,23 +180,24 @@ schemes.score_boxes(scores, ceiling=ceiling);
 #
 # The paper's numbers are medians over 24 gauges and 56 boxes of the real Amazon, mean of ten
 # repeats. Ours are medians on the twin, mean over the members. The verdict is computed from the
-# table above: a difference of 0.02 or less is called undecided. It may be there, but it would not
-# matter to anyone who uses the model.
+# table above: a difference of 0.02 or less is called undecided. The limit is our choice. Where the
+# weaker scheme already lies within 0.02 of the truth's own score, the twin cannot test the claim.
+# "Not reproduced" can also mean that the opposite was found: read the two medians.
 
 # %%
 pd.options.display.max_colwidth = 80
 comparison.findings(medians)
 
 # %% [markdown]
-# **Table. Findings and verdicts.** Medians stand in the order of the claim: the scheme it starts
-# from, then the one that should be better or as good. *Source: the paper; Amazon twin.*
+# **Table. Findings and verdicts.** *Source: columns one and two the paper, real Amazon; the rest
+# Amazon twin. The levels of the two do not compare.*
 #
-# The twin is kinder than the world in one respect: its storage follows HydroPy's equations, so
-# that even the untrained model's storage starts high. Where the paper's gap is large and ours is
-# small, that is the first thing to suspect; and near the ceiling even the better of two schemes
-# cannot show it. In another respect the twin is harder: no scheme without the replacement network
-# can hold the truth, because the truth's PET is not Penman–Monteith's. Such a scheme has to bend
-# its parameters instead.
+# The twin is kinder than the world in four ways: weather and rivers have no error; storage follows
+# HydroPy's equations; the true parameters are smooth functions of the very attributes the network
+# reads; and the true error of PET depends only on the weather the other network reads. So even the
+# untrained model's storage starts high, and near the ceiling even the better of two schemes cannot
+# show it. In another respect the twin is harder: no scheme without the replacement network can
+# hold the truth, because the truth's PET is not Penman–Monteith's.
 
 # %% tags=["hide-input"]
 schemes.score_boxes(scores, ("KGE", "RMSE"), ceiling);
@@ -251,25 +254,27 @@ recovery.nearer_than_default(recovered).to_frame() if twin else None
 # %% [markdown]
 # **Tables. RMSE of learned against true fields, in each parameter's unit (Table 1), and how many
 # parameters came nearer to the truth than HydroPy's own values.** Compare each column with that of
-# HydroPyNN, the untrained one. A scheme with a wrong PET closes its water balance elsewhere: the
-# parameters of evaporation, `f_crit` and `f_evap`, take the blame. `s_min` is not counted: it only
-# switches slow drainage on and off, so its gradient is zero and it stays where it started. *Source:
-# Amazon twin.*
+# HydroPyNN, the untrained one, and look for parameters whose error grew. If they are those of
+# evaporation, and only in schemes with a wrong PET, they make up for it. If they grew with the
+# learned PET, too, the observations do not fix them. The count does not say how far off the others
+# are. `s_min` is not counted: it only switches slow drainage on and off, so its gradient is zero
+# and it stays where it started. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
-shown = {title: trained[title] for title in list(trained)[1:2] + list(trained)[-1:]}
+compared = [title for title in ("HydroPyNN(Q,S)", "Hybrid(Q,S)") if title in trained]
+shown = {title: trained[title] for title in compared or list(trained)[1:]}
 rows = [recovery.parameter_fields(data, shown, name) for name in ("f_crit", "lag_sur") if twin]
 schemes.field_maps(rows, ["truth", *shown]) if twin else None;
 
 # %% [markdown]
 # **Figure. Learned number by number, or through the landscape.** Top: the critical soil moisture
-# `f_crit`. Bottom: the lag of overland flow `lag_sur`. Left: the truth. Middle: parameters that are
-# free in each cell move only where the gauges below them pull, each for itself. Right: a network
-# must find one rule for all cells. *Source: Amazon twin.*
+# `f_crit`. Bottom: the lag of overland flow `lag_sur`. Left: the truth. Middle: each cell has its
+# own parameters, moved by the gauges below it and the box above it. Right: the same observations,
+# but one rule from attributes for all cells. *Source: Amazon twin.*
 #
 # ### The learned evaporation demand
 #
-# The truth's PET departs from Penman–Monteith in a known way: upwards in humid air and wind. The
+# The truth's PET departs from Penman–Monteith in a known way, with humidity and wind. The
 # replacement network was never shown that. It saw weather, attributes and, through the loss,
 # discharge and storage.
 
@@ -325,21 +330,23 @@ schemes.moselle_table(results, curves)
 schemes.moselle_curves(results, curves);
 
 # %% [markdown]
-# **Figure. Two years are enough to learn from, if one stops in time.** NSE after each step of a
+# **Figure. Training on two years, watched in two others.** NSE after each step of a
 # refit that was not stopped, one pair of lines a seed; the dots are the chosen numbers of steps.
 # The validation years were drawn afterwards and decided nothing. *Source: Moselle at Perl,
 # measured; run once where the data are, kept in `data/results`.*
 #
-# Three things hold overfitting back without a look at the validation years:
+# Three things are there to hold overfitting back without a look at the validation years:
 #
 # - the number of steps is chosen inside 1990–1991: fitted on the first year, watched on the second,
 #   then refitted on both;
 # - every parameter starts at HydroPy's value and cannot leave its range;
 # - the water balance is not up for learning.
 #
-# The proof is in the solid lines. Beyond the dots, where no training went, the dashed lines still
-# rise; where the solid ones turn down meanwhile, the model learns what does not last. The seeds
-# start from jittered parameters or other weights; their spread is what a single run may be off by.
+# Compare each dot with the right end of its solid line. Where the line ends as high, stopping was
+# not needed; where it first rises further, the training stopped too early; where it falls, the
+# model beyond the dot learned what does not last. The unseen years are easier: the untrained model
+# scores higher there, too. The spread of the seeds is the luck of the start. With one gauge and
+# two years the true uncertainty is larger and not known.
 #
 # ## What to keep
 #
@@ -425,6 +432,6 @@ schemes.moselle_curves(results, curves);
 #     print(comparison.train_live(small, name, 10))
 # ```
 #
-# PET decides how much water reaches the rivers, not when. Late or early floods need the lags, so
-# the NSE of discharge stays below that of Hybrid(Q,S).
+# PET acts mainly on how much water reaches the rivers; the lags act on when. Expect the NSE of
+# discharge to stay below that of Hybrid(Q,S), and check it in your table.
 # ````
