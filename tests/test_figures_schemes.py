@@ -1,5 +1,6 @@
 """Do the figures and tables on the schemes show what the data hold?"""
 
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import cases
@@ -120,6 +121,7 @@ def test_is_the_chosen_step_marked_in_the_training_curves():
 def test_are_hyperparameters_read_from_the_run(tmp_path):
     problem, learners = open_untrained(cases.tiny_study(tmp_path, False, False), "hybrid_q")
     config = {"preset": "fast", "epochs": 7, "members": 1, "train": "2002-2003"}
+    config["schedule"] = asdict(PRESETS["fast"])
     run = Trained(problem, learners, config, _history(3, 6))
     table = schemes.hyperparameters({"Hybrid(Q)": run})
     assert table.loc["learning rate"].tolist() == ["0.0005", f"{PRESETS['fast'].network:g}"]
