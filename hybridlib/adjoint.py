@@ -4,7 +4,7 @@ The forward run keeps the stores at the start of each day. The backward run walk
 the last to the first, recomputes each under a tape and pulls the gradient through it. Nothing else
 of a day is ever held, so memory grows with the stores and not with the operations of a day.
 
-A program keeps one core busy, and larger arrays would not make it faster: the members of an
+A program keeps one core busy, and several members in it were no clear gain: the members of an
 ensemble run the same program at the same time, one a core, each as if it were alone.
 """
 
