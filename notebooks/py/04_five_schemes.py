@@ -151,8 +151,8 @@ comparison.schedules({"the paper's": "data/runs/paper/hybrid_qs", "ours": f"{run
 
 # %% [markdown]
 # Our schedule is the best of seven that were tried, on this scheme, this start and these training
-# years; the paper's was taken as it is. So the table says that the faster one loses nothing here. It
-# does not say that it is the better one.
+# years; the paper's was taken as it is. So the table says that the faster one loses nothing here.
+# It does not say that it is the better one.
 #
 # **Table. How one start of Hybrid(Q,S) ended under two schedules.** Loss and mean NSE of the
 # training years before the last step. Hours do not compare exactly: our members ran side by side
