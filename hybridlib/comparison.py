@@ -19,6 +19,7 @@ from hybridlib.backend import tf
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.networks import METEOROLOGY, REPLACEMENT_FILTERS
 from hybridlib.problem import Problem, basin_digest, build_problem
+from hybridlib.rnn import known_variables
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES, Learner, find_scheme
 from hybridlib.splits import FOLDS, Period
@@ -278,6 +279,37 @@ def simulate_all(schemes: Mapping[str, Trained]) -> dict[str, xr.Dataset]:
         members = [_Remembered(*pair) for pair in zip(trained.learners, trained.pet, strict=True)]
         pairs[title] = evaluation.simulate_members(trained.problem, members)
     return pairs
+
+
+def simulate_fields(
+    trained: Trained, variables: Sequence[str], member: int | None = None
+) -> xr.Dataset:
+    """Run a scheme on all its days and keep fields of every cell.
+
+    Args:
+        trained: the scheme.
+        variables: names in :data:`hybridlib.rnn.VARIABLES`.
+        member: place of one member; the mean over all of them by default.
+
+    Returns:
+        Each variable, (time, cell), float32, in the unit of :data:`hybridlib.rnn.VARIABLES`.
+
+    Raises:
+        InputError: an unknown variable, or a member that is not there.
+    """
+    names, problem, count = known_variables(variables), trained.problem, len(trained.learners)
+    if member is not None and not 0 <= member < count:
+        raise InputError(f"member is {member}; expected 0 to {count - 1}")
+    chosen = range(count) if member is None else [member]
+    total = dict.fromkeys(names, 0.0)
+    for place in chosen:
+        weather = problem.weather._replace(pet=tf.constant(trained.pet[place]))
+        parameters = trained.learners[place].parameters()
+        _, series = problem.model.run(weather, parameters, problem.start, names)
+        for name in names:
+            total[name] = total[name] + np.asarray(series[name]) / len(chosen)
+    fields = {name: (("time", "cell"), field) for name, field in total.items()}
+    return xr.Dataset(fields, {"time": problem.days})
 
 
 def medians(scores: Mapping[str, xr.Dataset], metric: str = "NSE") -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pytest
 from hybridlib import comparison, evaluation
 from hybridlib.comparison import Trained
 from hybridlib.evaluation import open_untrained
+from hybridlib.schema import InputError
 from hybridlib.study import write_study
 from hybridlib.training import HISTORY, PRESETS, WEIGHTS, Settings, read_config, train
 
@@ -168,3 +169,16 @@ def test_is_no_verdict_given_where_the_weaker_scheme_is_at_the_ceiling():
     assert found["learning PET improves discharge"] == near
     assert found["learning PET improves storage"] == "undecided"
     assert found["all together improve discharge"] == "reproduced"
+
+
+def test_are_fields_the_mean_over_members(study, folders):
+    opened = comparison.open_all(study, folders)
+    trained = opened["Hybrid(Q)"]
+    two = replace(trained, learners=[*trained.learners, opened["HydroPyNN"].learners[0]])
+    mean = comparison.simulate_fields(two, ["evap", "dis"])
+    each = [comparison.simulate_fields(two, ["evap", "dis"], member) for member in (0, 1)]
+    assert mean.evap.dims == ("time", "cell") and not np.array_equal(each[0].evap, each[1].evap)
+    for name in ("evap", "dis"):
+        np.testing.assert_allclose(mean[name], (each[0][name] + each[1][name]) / 2, rtol=1e-6)
+    with pytest.raises(InputError, match="member is 2; expected 0 to 1"):
+        comparison.simulate_fields(two, ["evap"], 2)
