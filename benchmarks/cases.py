@@ -91,7 +91,7 @@ def first_days(case: Case, days: int) -> Case:
 
 
 def ensemble(case: Case, members: int) -> Case:
-    """Members side by side in one program, each with parameters up to a tenth larger, ascending."""
+    """Members side by side, each with parameters up to a tenth larger, ascending."""
     factor = tf.linspace(tf.constant(1.0, case.model.dtype), 1.1, members)[:, None]
     parameters = Parameters(*(field * factor for field in case.parameters))
     state = State(*(tf.repeat(store[None], members, axis=0) for store in case.state))

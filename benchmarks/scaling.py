@@ -13,7 +13,7 @@ GLOBAL_CELLS = 67_420
 
 
 def member_costs(path: str, days: int = 1461, members: int = 10) -> tuple[Cost, Cost]:
-    """Cost of one member alone, and of an ensemble in one program over the same days."""
+    """Cost of one member alone, and of an ensemble, a member a core, over the same days."""
     case = study_case(path, days)
     alone = cost_of(lambda: our_gradients(case))[1]
     several = ensemble(case, members)

@@ -51,7 +51,8 @@ def differentiable_run(
         The stores after the last day, and each variable, (time, …, cell).
 
     Raises:
-        InputError: an unknown variable, no day, or a number of segments that days cannot fill.
+        InputError: an unknown variable, no day, a number of segments that days cannot fill, or
+            parameters or PET of other members than the stores.
     """
     names = tuple(sorted(known_variables(variables)))
     days = weather.rainf.shape[0]
@@ -59,6 +60,7 @@ def differentiable_run(
         raise InputError("the weather has no day; expected at least one")
     if not 1 <= segments <= days:
         raise InputError(f"{segments} segments are asked for; expected 1 to {days}, the days")
+    _check_members(state, parameters, weather.pet)
     parts = [slice(part[0], part[-1] + 1) for part in np.array_split(np.arange(days), segments)]
     fixed = (model.land, model.network, model.substeps)
 
@@ -107,6 +109,15 @@ def differentiable_run(
     return run(state, parameters, weather.pet)
 
 
+def _check_members(state: State, parameters: Parameters, pet) -> None:
+    """See that parameters and PET have no member axis, or that of the stores."""
+    expected = tuple(state.swe.shape[:-1])
+    found = {name: tuple(field.shape[:-1]) for name, field in parameters._asdict().items()}
+    for name, members in (found | {"PET": tuple(pet.shape[1:-1])}).items():
+        if members not in ((), expected):
+            raise InputError(f"{name} has members {members}; expected {expected}, as the stores")
+
+
 def _joined(parts: list):
     """The days of all parts; no copy is made of a single one."""
     return parts[0] if len(parts) == 1 else tf.concat(parts, 0)
@@ -149,8 +160,14 @@ def _at_once(call: Callable, arguments: Iterable[tuple]) -> list:
     arguments = list(arguments)
     if len(arguments) == 1 or not tf.executing_eagerly():  # a graph finds its own parallel parts
         return [call(*own) for own in arguments]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(_cores()) as pool:
         return list(pool.map(lambda own: call(*own), arguments))
+
+
+def _cores() -> int:
+    """Cores that this process may use; a cluster's scheduler may give fewer than there are."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @tf.function(jit_compile=True, autograph=False)

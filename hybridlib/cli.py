@@ -267,6 +267,8 @@ def evaluate(
         raise InputError("give either --run, or --scheme with --study")
     if run is not None and (train_years or validation_years):
         raise InputError("a run is scored in its own years; give years only with --scheme")
+    if run is not None and study is not None and output is None:
+        raise InputError("scores on another study need a file of their own: give --output")
     with console.status("running the model"):
         if run is not None:
             model = evaluation.open_run(run, study)
@@ -280,7 +282,7 @@ def evaluate(
         table.loc["median"] = table.median()
         typer.echo(f"\n{name}, {about}\n{table.to_string(float_format='{:.3f}'.format)}")
     typer.echo(f"\nwater from nowhere: at most {scores.attrs['water_from_nowhere_mm']:.1e} mm")
-    target = output or (run / "metrics.nc" if run is not None else None)
+    target = output or (run / evaluation.METRICS if run is not None else None)
     if target is not None:
         evaluation.write_metrics(target, scores)
         console.print(f"{target}: scores")
@@ -353,11 +355,11 @@ def results(
     Example: `hybridlib results --metric KGE`
     """
     from hybridlib import results as lab
-    from hybridlib.evaluation import METRICS
+    from hybridlib.evaluation import SCORES
     from hybridlib.experiments import read_matrix
 
-    if metric not in METRICS:
-        raise InputError(f"metric '{metric}' is unknown; expected {', '.join(METRICS)}")
+    if metric not in SCORES:
+        raise InputError(f"metric '{metric}' is unknown; expected {', '.join(SCORES)}")
     plan = read_matrix(matrix)
     gathered = lab.write(plan)
     table = lab.wide(lab.summary(gathered), metric)
@@ -365,7 +367,7 @@ def results(
     waiting = lab.to_do(plan, gathered)
     if len(waiting):
         typer.echo(f"\nnot finished, hours estimated\n{waiting.to_string(index=False)}")
-    console.print(f"{plan.results}: {lab.DATASET}, {lab.RUNS}, {lab.SUMMARY}, {lab.TO_DO}")
+    console.print(f"{plan.results}: {lab.DATASET} and tables")
 
 
 def _scores(row: dict) -> str:

@@ -32,6 +32,7 @@ from hybridlib.training import (
     configured_split,
     load_weights,
     read_config,
+    steps_made,
     train,
 )
 
@@ -367,7 +368,7 @@ def schedules(runs: Mapping[str, Path | str]) -> pd.DataFrame:
             are not there are left out.
 
     Returns:
-        Steps of the refit, loss and mean NSE before the last one (first member), and the hours of
+        Steps of the refit, loss and mean NSE before the last one (first member), and hours of
         all steps for each member; one row a run.
     """
     rows = {}
@@ -375,21 +376,16 @@ def schedules(runs: Mapping[str, Path | str]) -> pd.DataFrame:
         path = ROOT / folder / HISTORY
         if not path.is_file():
             continue
-        history = pd.read_csv(path)
+        history, config = pd.read_csv(path), read_config(path.parent)
         last = history[history.phase == "fit"].iloc[-1]
         rows[name] = {
-            "steps": steps_made(history),
+            "steps": steps_made(history, config, 0),
             "loss": last.loss_0,
             "mean NSE of Q": last.nse_discharge_0,
             "mean NSE of TWSA": last.nse_twsa_0,
-            "hours": history.seconds.sum() / 3600.0 / read_config(ROOT / folder)["members"],
+            "hours": history.seconds.sum() / 3600.0 / config["members"],
         }
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def steps_made(history: pd.DataFrame) -> int:
-    """Steps on all of the training period, the number chosen inside it."""
-    return int((history.phase == "fit").sum())
 
 
 def train_live(

@@ -30,7 +30,9 @@ from hybridlib.training import (
     split_of,
 )
 
-METRICS = {"NSE": metrics.nse, "KGE": metrics.kge, "RMSE": metrics.rmse}
+METRICS = "metrics.nc"
+"""A run's scores."""
+SCORES = {"NSE": metrics.nse, "KGE": metrics.kge, "RMSE": metrics.rmse}
 UNITS = {"discharge": "m3 s-1", "twsa": "mm"}
 
 
@@ -132,14 +134,14 @@ def score(pairs: xr.Dataset, split: Split) -> xr.Dataset:
             inside = period.holds(observed.indexes[time])
             seen = observed.values[inside]
             members = [member.values[inside] for member in simulated]
-            parts.append([[score(m, seen) for m in members] for score in METRICS.values()])
+            parts.append([[score(m, seen) for m in members] for score in SCORES.values()])
         scored[name] = (
             ("metric", "period", "member", series),
             np.array(parts).transpose(1, 0, 2, 3),
             {"long_name": f"scores of {name}; RMSE in {UNITS[name]}"},
         )
     coords = {
-        "metric": list(METRICS),
+        "metric": list(SCORES),
         "period": ["train", "validation"],
         "member": pairs.member,
         "held_out": ("station", pairs.station.isin(split.held_out).values),

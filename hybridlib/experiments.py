@@ -18,16 +18,29 @@ from pathlib import Path
 import yaml
 
 from hybridlib import evaluation
+from hybridlib.evaluation import METRICS
 from hybridlib.files import written_whole
 from hybridlib.schema import InputError
 from hybridlib.schemes import find_scheme
 from hybridlib.splits import FOLDS
-from hybridlib.study import ROOT, open_study
-from hybridlib.training import PRESETS, Settings, configuration, read_config, train, write_config
+from hybridlib.study import ROOT, from_project, open_study
+from hybridlib.training import (
+    PRESETS,
+    Settings,
+    claimed,
+    configuration,
+    read_config,
+    refuse_another_run,
+    train,
+    write_config,
+)
 
-METRICS, HYDROGRAPHS, PROVENANCE = "metrics.nc", "hydrographs.nc", "provenance.json"
+HYDROGRAPHS, PROVENANCE = "hydrographs.nc", "provenance.json"
 TOPIC = "hybridlib-progress"
-EXPECTED = {"tuple[str, ...]": "a list of names", "tuple[float, ...]": "a list of numbers"}
+EXPECTED = {
+    "tuple[str, ...]": "a list of names, each once",
+    "tuple[float, ...]": "a list of numbers, each once",
+}
 RETRIES = 1
 """How often a run that failed is tried again before it is reported."""
 
@@ -105,22 +118,36 @@ def read_matrix(path: Path | str) -> Matrix:
     Raises:
         InputError: no such file, or a key or value that is not understood.
     """
-    path = Path(path)
+    path = from_project(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a matrix like params/experiments.yml")
     try:
-        text = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        text = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
     values = _known(text, Matrix, str(path))
     groups = values.get("experiments")
     if not isinstance(groups, dict) or not groups:
         raise InputError(f"{path}: experiments is {groups!r}; expected a group for each experiment")
+    for name in groups:
+        if not isinstance(name, str) or Path(name).name != name:
+            raise InputError(f"{path}: experiment {name!r}; expected a name fit for a folder")
     experiments = {
         name: Experiment(**_known(group, Experiment, f"{path}: {name}"))
         for name, group in groups.items()
     }
     return Matrix(**values | {"experiments": experiments})
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key given twice is an error; else the last one would win silently."""
+
+    def construct_mapping(self, node, deep=False):
+        names = [key.value for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.YAMLError(f"key '{name}' is given twice, {node.start_mark}".strip())
+        return super().construct_mapping(node, deep)
 
 
 def _known(values, kind: type, where: str) -> dict:
@@ -140,6 +167,8 @@ def _known(values, kind: type, where: str) -> dict:
         if name in values and not _fits(values[name], one.type):
             expected = EXPECTED.get(one.type, one.type)
             raise InputError(f"{where}: {name} is {values[name]!r}; expected {expected}")
+        if name in ("members", "folds") and values.get(name, 1) < 1:
+            raise InputError(f"{where}: {name} is {values[name]}; expected at least 1")
     return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
 
 
@@ -147,7 +176,8 @@ def _fits(value, kind: str) -> bool:
     """Whether a value is of a field's type; a list of numbers may hold whole ones."""
     if kind.startswith("tuple"):
         items = {"float": ("float", "int"), "str": ("str",)}[kind[len("tuple[") :].split(",")[0]]
-        return isinstance(value, list) and all(type(item).__name__ in items for item in value)
+        listed = isinstance(value, list) and all(type(item).__name__ in items for item in value)
+        return listed and 0 < len(value) == len(set(value))
     return kind.startswith("dict") or type(value).__name__ == kind
 
 
@@ -184,9 +214,9 @@ def _runs_of(matrix: Matrix, experiment: str) -> Iterable[Run]:
             name = "-".join(
                 [scheme]
                 + [f"fold{fold}"] * bool(fold)
-                + [f"w{weight:g}"] * (len(group.weights) > 1)
+                + [f"w{weight:g}"] * (weight != -1.0)
                 + [rival] * (rival != "conv3d")
-                + [f"member{seed}"] * (len(several) > 1)
+                + [f"member{seed}"] * kind.replacement
             )
             settings = Settings(
                 scheme,
@@ -207,23 +237,32 @@ def _runs_of(matrix: Matrix, experiment: str) -> Iterable[Run]:
 
 
 def finished(run: Run) -> bool:
-    """Whether a run was trained and scored, with these very settings.
+    """Whether a run was trained and scored, with these very settings and on this study.
 
     Raises:
-        InputError: the folder holds a finished run with other settings.
+        InputError: the folder holds a finished run of something else.
     """
-    folder = ROOT / run.folder
-    if not (folder / METRICS).is_file():
+    folder = from_project(run.folder)
+    needed = {METRICS, PROVENANCE} | ({HYDROGRAPHS} if run.settings.fold else set())
+    if not all((folder / name).is_file() for name in needed):
         return False
     found = read_config(folder)
-    asked = asdict(run.settings) | {"schedule": asdict(PRESETS[run.settings.preset])}
-    for name, value in asked.items():
-        if name not in ("train", "validation") and found[name] != value:
+    for name, value in _asked(run).items():
+        if found[name] != value:
             raise InputError(
                 f"{run.folder}: a finished run has {name} {found[name]!r}; the matrix asks for "
                 f"{value!r}; remove the folder or name the experiment anew"
             )
     return True
+
+
+def _asked(run: Run) -> dict:
+    """What the matrix asks of a run; without its study, all but what that decides."""
+    if from_project(run.settings.study).exists():
+        study = open_study(run.settings.study)
+        return configuration(run.settings, study, run.settings.split_of(study))
+    asked = asdict(run.settings) | {"schedule": asdict(PRESETS[run.settings.preset])}
+    return {name: value for name, value in asked.items() if name not in ("train", "validation")}
 
 
 def perform(run: Run, report: Callable[[dict], None] | None = None) -> str:
@@ -235,21 +274,26 @@ def perform(run: Run, report: Callable[[dict], None] | None = None) -> str:
 
     Returns:
         The run's name.
+
+    Raises:
+        InputError: what :func:`~hybridlib.training.train` refuses.
     """
-    folder = ROOT / run.folder
-    if find_scheme(run.settings.scheme).trained:
-        train(run.settings, folder, resume=True, progress=report)
-        problem, learners = evaluation.open_run(folder)
-    else:
-        study = open_study(run.settings.study)
-        split = run.settings.split_of(study)
-        write_config(folder, configuration(run.settings, study, split))
-        problem, learners = evaluation.untrained(study, run.settings.scheme, split)
-    pairs = evaluation.simulate_members(problem, learners)
-    if problem.split.held_out:
-        _keep_hydrographs(folder / HYDROGRAPHS, pairs.sel(station=list(problem.split.held_out)))
-    _keep_provenance(folder / PROVENANCE)
-    evaluation.write_metrics(folder / METRICS, evaluation.evaluate(problem, learners, pairs))
+    folder, study = from_project(run.folder), open_study(run.settings.study)
+    split = run.settings.split_of(study)
+    config = configuration(run.settings, study, split)
+    refuse_another_run(folder, config, resume=True)
+    with claimed(folder):
+        write_config(folder, config)
+        _keep_provenance(folder / PROVENANCE)
+        if find_scheme(run.settings.scheme).trained:
+            train(run.settings, folder, resume=True, progress=report)
+            problem, learners = evaluation.open_run(folder)
+        else:
+            problem, learners = evaluation.untrained(study, run.settings.scheme, split)
+        pairs = evaluation.simulate_members(problem, learners)
+        if split.held_out:
+            _keep_hydrographs(folder / HYDROGRAPHS, pairs.sel(station=list(split.held_out)))
+        evaluation.write_metrics(folder / METRICS, evaluation.evaluate(problem, learners, pairs))
     return str(run)
 
 
@@ -263,14 +307,46 @@ def _keep_hydrographs(path: Path, pairs) -> None:
 
 
 def _keep_provenance(path: Path) -> None:
-    """Commit of the code, where it is known."""
-    asked = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    try:
-        commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = "unknown"
+    """Keep the commit of the code; that of every part, where a run was stopped and went on."""
+    commit = code_version()
+    before = read_provenance(path) if path.exists() else commit
+    parts = dict.fromkeys([*before.split("+"), commit])
     with written_whole(path) as part:
-        part.write_text(json.dumps({"commit": commit}) + "\n")
+        part.write_text(json.dumps({"commit": "+".join(parts)}) + "\n")
+
+
+def code_version() -> str:
+    """The commit of the code, "-dirty" where the library was changed since; else "unknown"."""
+    if not (ROOT / ".git").exists():
+        return "unknown"
+    git = ["git", "-C", str(ROOT)]
+    try:
+        head = subprocess.run(
+            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "hybridlib"])
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + "-dirty" * bool(changed.returncode)
+
+
+def read_provenance(path: Path) -> str:
+    """The commits that :func:`perform` kept, joined by "+".
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        return str(json.loads(path.read_text())["commit"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: no provenance of a run ({error!r})") from None
+
+
+def _key(run: Run) -> str:
+    """A name that no run of another study, folder or setting has on a shared scheduler."""
+    from dask.base import tokenize
+
+    return f"{run}-{tokenize(str(run.folder), asdict(run.settings))}"
 
 
 def _task(run: Run) -> str:
@@ -278,9 +354,14 @@ def _task(run: Run) -> str:
     from distributed import get_worker
 
     worker = get_worker()
+    if worker.state.nthreads > 1:
+        raise InputError(
+            f"the worker has {worker.state.nthreads} threads and would perform as many runs at a "
+            "time in one process; start it with --nthreads 1"
+        )
 
     def report(row: dict) -> None:
-        worker.log_event(TOPIC, {"run": str(run), "worker": worker.address, **row})
+        worker.log_event(TOPIC, {"key": _key(run), "worker": worker.address, **row})
 
     return perform(run, report)
 
@@ -329,25 +410,37 @@ def schedule(
         client: a :class:`distributed.Client`.
         report: called with every step of every run: "run", "worker" (its address) and the row.
         ended: called with a run and "done", "was done" or the reason of its failure.
-        retries: how often a run that failed is tried again; a lost worker does not count.
+        retries: how often a run that failed is tried again. A lost worker does not count, until
+            a run has lost more than Dask's ``allowed-failures`` (3): then it fails.
 
     Returns:
         The reason of every failure, by run.
+
+    Raises:
+        InputError: a folder holds a finished run of something else; nothing is started.
     """
     from distributed import as_completed
 
     ended = ended or (lambda run, how: None)
+    runs = [(run, finished(run)) for run in runs]
+    by_key = {_key(run): run for run, done in runs if not done}
     if report is not None:
-        client.subscribe_topic(TOPIC, lambda event: report(event[1]))
-    waiting, failures = {}, {}
-    for place, run in enumerate(runs):
-        if finished(run):
-            ended(run, "was done")
-        else:
-            task = client.submit(_task, run, key=str(run), retries=retries, priority=-place)
-            waiting[task] = run
-    for task in as_completed(waiting):
-        run = waiting[task]
+
+        def told(event) -> None:
+            row = dict(event[1])
+            if run := by_key.get(row.pop("key", None)):
+                report({"run": str(run), **row})
+
+        client.subscribe_topic(TOPIC, told)
+    for run in (run for run, done in runs if done):
+        ended(run, "was done")
+    tasks = [
+        client.submit(_task, run, key=key, retries=retries, priority=-place)
+        for place, (key, run) in enumerate(by_key.items())
+    ]
+    failures = {}
+    for task in as_completed(tasks):
+        run = by_key[task.key]
         if task.status != "finished":
             failures[str(run)] = _reason(task)
         ended(run, failures.get(str(run), "done"))
@@ -357,4 +450,6 @@ def schedule(
 def _reason(task) -> str:
     """Why a task failed, in one line."""
     error = task.exception()
+    if error is None:
+        return f"the task was {task.status}"
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -37,7 +37,7 @@ def train(study: Path | str, steps: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
 
     Args:
         study: the prepared Moselle.
-        steps: most steps, and those watched; 0 for the preset's and :data:`WATCHED`.
+        steps: most steps, and those watched at least; 0 for the preset's and :data:`WATCHED`.
 
     Returns:
         scheme, seed, steps (chosen), train and validation (NSE at the outlet after the chosen
@@ -54,7 +54,8 @@ def train(study: Path | str, steps: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
         while fit.phase == "choose":
             fit.step()
         # The same refit, from the same start, not stopped.
-        longer = Fit(fit.problem, replace(settings, choose=False, epochs=steps or WATCHED))
+        watched = max(steps or WATCHED, *fit.chosen)
+        longer = Fit(fit.problem, replace(settings, choose=False, epochs=watched))
         rows = _watch(whole, longer)
         while not longer.done:
             longer.step()

@@ -69,7 +69,7 @@ class Problem:
         return Learner(self.scheme, default, self.attributes, seed, self.kind, dtype)
 
     def predict(self, learners: Sequence[Learner], segments: int = 1):
-        """Run every learner's model in one program; differentiable.
+        """Run every learner's model, one a core; differentiable.
 
         Returns:
             Discharge, m3 s-1, (time, …, station), and storage anomaly, mm, (month, …, box), or
@@ -178,7 +178,7 @@ def _normalised_attributes(study: Study) -> np.ndarray:
     fields = []
     for name in ATTRIBUTES:
         field = study.attributes[name].values.astype(float)
-        fields.append(_normalised(field, basin.pack(field)[basin.land]))
+        fields.append(normalised(field, basin.pack(field)[basin.land]))
     return np.stack(fields, axis=-1)
 
 
@@ -197,12 +197,17 @@ def _window(study: Study, split: Split, days: slice, attributes: np.ndarray, kin
         field = forcing[name].values
         packed = basin.pack(field)
         check_forcing(packed, name, basin, time, str(study.path))
-        fields[..., k] = _normalised(field, packed[split.train.holds(time)][:, basin.land])
+        fields[..., k] = normalised(field, packed[split.train.holds(time)][:, basin.land])
     return build_window(fields, attributes, basin, kind)
 
 
-def _normalised(field: np.ndarray, sample: np.ndarray) -> np.ndarray:
-    """A field less the mean of a sample, over its spread where it has one; 0 where missing."""
+def normalised(field: np.ndarray, sample: np.ndarray) -> np.ndarray:
+    """A field less the mean of a sample, over its spread where it has one; 0 where missing.
+
+    Args:
+        field: of any shape, in any unit.
+        sample: values that count for mean and spread.
+    """
     sample = sample.astype(float)
     mean, spread = np.nanmean(sample), np.nanstd(sample)
     spread = spread if spread > 1e-9 * max(1.0, abs(mean)) else 1.0

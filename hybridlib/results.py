@@ -5,7 +5,6 @@ Everything is computed again from the runs' own folders; nothing is typed in.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,14 +21,17 @@ from hybridlib.experiments import (
     Run,
     expand,
     finished,
+    read_provenance,
 )
 from hybridlib.files import written_whole
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
-from hybridlib.study import ROOT
-from hybridlib.training import HISTORY, read_config
+from hybridlib.splits import trained_neighbours
+from hybridlib.study import from_project, open_study
+from hybridlib.training import HISTORY, read_config, steps_made
 
 DATASET, RUNS, SUMMARY, TO_DO = "results.nc", "runs.csv", "summary.csv", "to_do.csv"
+NEIGHBOURS = "gauges.csv"
 KEYS = ("experiment", "scheme", "split", "weight", "replacement")
 """What tells one line of the summary from another; folds and members are joined in it."""
 PARTS = {
@@ -68,12 +70,11 @@ def collect(matrix: Matrix) -> xr.Dataset:
 
 def _members_of(run: Run) -> Iterable[xr.Dataset]:
     """Scores of every member of a run, with all that describes it."""
-    folder = ROOT / run.folder
-    config, history = read_config(folder), _history(folder)
-    commit = json.loads((folder / PROVENANCE).read_text())["commit"]
+    folder = from_project(run.folder)
+    config = read_config(folder)
+    history, commit = _history(folder, config), read_provenance(folder / PROVENANCE)
     versions = " ".join(f"{name} {number}" for name, number in config["versions"].items())
-    with xr.open_dataset(folder / METRICS) as opened:
-        scores = opened.load()
+    scores = _load(folder / METRICS)
     for member in range(scores.sizes["member"]):
         described = {
             "experiment": run.experiment,
@@ -82,7 +83,7 @@ def _members_of(run: Run) -> Iterable[xr.Dataset]:
             "member": config["seed"] + member,
             "weight": _own_weight(config),
             "replacement": config["replacement"],
-            "steps": int((history.phase == "fit").sum()),
+            "steps": steps_made(history, config, member) if len(history) else 0,
             "iterations": len(history),
             "hours": float(history.seconds.sum()) / 3600.0 / scores.sizes["member"],
             "water_from_nowhere_mm": scores.attrs["water_from_nowhere_mm"],
@@ -93,9 +94,22 @@ def _members_of(run: Run) -> Iterable[xr.Dataset]:
         yield one.assign_coords(described).expand_dims("run").drop_attrs(deep=False)
 
 
-def _history(folder: Path) -> pd.DataFrame:
-    path = folder / HISTORY
-    return pd.read_csv(path) if path.exists() else pd.DataFrame({"phase": [], "seconds": []})
+def _history(folder: Path, config: dict) -> pd.DataFrame:
+    """Steps of a run; none of a scheme that is not trained."""
+    if not SCHEMES[config["scheme"]].trained:
+        return pd.DataFrame({"phase": [], "seconds": []})
+    try:
+        return pd.read_csv(folder / HISTORY)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / HISTORY}: no history of a run ({error})") from None
+
+
+def _load(path: Path) -> xr.Dataset:
+    try:
+        with xr.open_dataset(path) as opened:
+            return opened.load()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
 
 
 def _own_weight(config: dict) -> float:
@@ -119,14 +133,17 @@ def part_of(results: xr.Dataset, name: str, part: str, metric: str = "NSE", **ke
         **keys: what to choose, such as ``experiment="spatial", scheme="hybrid_qs"``.
 
     Raises:
-        InputError: no such run, or a part that its split does not have.
+        InputError: no such run, runs that differ in more than fold and member, or a part that
+            their split does not have.
     """
     chosen = select(results, **keys)
-    splits = sorted(set(chosen.split.values))
-    known = set.intersection(*(set(PARTS[split]) for split in splits))
-    if part not in known:
-        raise InputError(f"part '{part}' is unknown in {splits}; expected one of {sorted(known)}")
-    period, held_out = PARTS[splits[0]][part]
+    for key in KEYS:
+        if len(found := sorted(set(chosen[key].values))) > 1:
+            raise InputError(f"runs of several kinds, {key} {found}; expected one: give {key}")
+    split = str(chosen.split.values[0])
+    if part not in PARTS[split]:
+        raise InputError(f"part '{part}' is unknown in {split}; expected one of {[*PARTS[split]]}")
+    period, held_out = PARTS[split][part]
     scores = chosen[name].sel(metric=metric, period=period)
     if held_out is not None and name == "discharge":
         scores = scores.where(chosen.held_out == held_out)
@@ -165,17 +182,24 @@ def held_out_pairs(matrix: Matrix, experiment: str, scheme: str) -> xr.Dataset:
         discharge_observed (time, station) and discharge_simulated (member, time, station), m3 s-1.
 
     Raises:
-        InputError: a run of these is not finished.
+        InputError: a run of these is not finished, or they differ in more than fold and member.
     """
-    parts = []
-    for run in expand(matrix, [experiment]):
-        if run.settings.scheme == scheme:
-            path = ROOT / run.folder / HYDROGRAPHS
-            if not path.is_file():
-                raise InputError(f"{path}: no hydrographs here; `hybridlib experiments` makes them")
-            with xr.open_dataset(path) as kept:
-                parts.append(kept.load())
-    return xr.concat(parts, "station")
+    members: dict[int, dict[int, xr.Dataset]] = {}
+    for run in (run for run in expand(matrix, [experiment]) if run.settings.scheme == scheme):
+        if not run.settings.fold:
+            raise InputError(f"{run}: holds no gauge out; expected an experiment in space")
+        if not finished(run):
+            raise InputError(f"{run.folder}: not finished; `hybridlib experiments` performs it")
+        folds = members.setdefault(run.settings.seed, {})
+        if run.settings.fold in folds:
+            raise InputError(f"{experiment}: {scheme} has runs with several weights or networks")
+        folds[run.settings.fold] = _load(from_project(run.folder) / HYDROGRAPHS)
+    if not members:
+        raise InputError(f"{experiment}: no run of {scheme}")
+    each = [xr.concat(folds.values(), "station") for folds in members.values()]
+    joined = xr.concat([one.discharge_simulated for one in each], "member")
+    member = np.arange(joined.sizes["member"])
+    return each[0].assign(discharge_simulated=joined.assign_coords(member=member))
 
 
 def compare(
@@ -198,7 +222,7 @@ def compare(
             for scheme in (better, worse)
         ]
         titles = [SCHEMES[name].title for name in (better, worse)]
-        about = {"split": experiment, "scheme": titles[0], "against": titles[1]}
+        about = {"experiment": experiment, "scheme": titles[0], "against": titles[1]}
         rows.append(about | paired(*sides))
     return pd.DataFrame(rows)
 
@@ -209,7 +233,8 @@ def summary(results: xr.Dataset) -> pd.DataFrame:
     Returns:
         One row for every group of runs, part, series and metric; "spread" is the standard deviation
         over members of their medians, NaN for one member; "folds" counts those that are finished.
-        Storage has no row where only gauges are held out: every box trains in every fold.
+        Without gravimetry there is no row for storage, nor where only gauges are held out: every
+        box trains in every fold.
     """
     rows = []
     groups = pd.MultiIndex.from_arrays([results[key].values for key in KEYS]).unique()
@@ -219,7 +244,7 @@ def summary(results: xr.Dataset) -> pd.DataFrame:
         about = {"members": len(set(runs.member.values)), "folds": len(set(runs.fold.values))}
         for part, (_, held_out) in PARTS[keys["split"]].items():
             # Every box trains in every fold: storage is never held out in space.
-            for name in ("discharge",) if held_out else ("discharge", "twsa"):
+            for name in ("discharge",) if held_out else results.data_vars:
                 for metric in results.metric.values:
                     scores = part_of(results, name, part, metric, **keys)
                     rows.append(keys | about | _quartiles(scores, part, name, metric))
@@ -314,15 +339,34 @@ def to_do(matrix: Matrix, results: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["experiment", "name", "hours"])
 
 
+def neighbours(matrix: Matrix, results: xr.Dataset) -> pd.DataFrame:
+    """Gauges of every fold, with :func:`~hybridlib.splits.trained_neighbours`.
+
+    Returns:
+        experiment, fold, station and what gauges that train tell of it; one row a gauge held out.
+    """
+    study = open_study(matrix.study)
+    cells, stations = study.gauge_cells, [str(name) for name in study.discharge.station.values]
+    tables = [pd.DataFrame(columns=["experiment", "fold", "station"])]
+    folds = pd.MultiIndex.from_arrays([results[key].values for key in ("experiment", "fold")])
+    for experiment, fold in (pair for pair in folds.unique() if pair[1]):
+        held_out = select(results, experiment=experiment, fold=fold).held_out.isel(run=0)
+        names = [str(name) for name in held_out.station.values[held_out.values]]
+        table = trained_neighbours(study.basin, cells, stations, names).reset_index()
+        tables.append(table.assign(experiment=experiment, fold=fold))
+    return pd.concat(tables[1:] or tables)
+
+
 def write(matrix: Matrix) -> xr.Dataset:
     """Gather all finished runs and keep dataset and tables in the matrix's folder of results."""
-    results, folder = collect(matrix), ROOT / matrix.results
+    results, folder = collect(matrix), from_project(matrix.results)
     with written_whole(folder / DATASET) as part:
         results.to_netcdf(part, encoding={n: {"zlib": True} for n in results.data_vars})
     tables = {
         RUNS: provenance(results),
         SUMMARY: summary(results),
         TO_DO: to_do(matrix, results),
+        NEIGHBOURS: neighbours(matrix, results),
     }
     for name, table in tables.items():
         with written_whole(folder / name) as part:
@@ -336,8 +380,7 @@ def read(folder: Path | str) -> xr.Dataset:
     Raises:
         InputError: there is none.
     """
-    path = ROOT / folder / DATASET
+    path = from_project(folder) / DATASET
     if not path.is_file():
         raise InputError(f"{path}: no results here; `hybridlib results` gathers them")
-    with xr.open_dataset(path) as results:
-        return results.load()
+    return _load(path)

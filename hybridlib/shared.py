@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,33 +24,34 @@ import numpy as np
 
 from hybridlib.attributes import ATTRIBUTES
 from hybridlib.backend import tf
-from hybridlib.problem import Problem, build_problem
+from hybridlib.files import written_whole
+from hybridlib.problem import Problem, build_problem, normalised
 from hybridlib.schema import InputError
 from hybridlib.schemes import Learner, find_scheme
 from hybridlib.study import Study, open_study
 from hybridlib.training import split_of
 
 
-def common_scale(studies: Sequence[Study]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and spread of the 21 attributes over the land of all basins, each (21,)."""
-    fields = []
-    for study in studies:
-        packed = [study.basin.pack(study.attributes[name]) for name in ATTRIBUTES]
-        fields.append(np.stack(packed, axis=-1)[study.basin.land].astype(float))
-    cells = np.concatenate(fields)
-    spread = np.nanstd(cells, axis=0)
-    return np.nanmean(cells, axis=0), np.where(spread > 0, spread, 1.0)
+def land_attributes(studies: Sequence[Study]) -> np.ndarray:
+    """The 21 attributes of all land cells of all basins, (cell, 21)."""
+    return np.concatenate([_attributes(study)[study.basin.land] for study in studies])
+
+
+def _attributes(study: Study) -> np.ndarray:
+    """The 21 attributes of a basin's cells, (cell, 21)."""
+    packed = [study.basin.pack(study.attributes[name]) for name in ATTRIBUTES]
+    return np.stack(packed, axis=-1).astype(float)
 
 
 def open_basin(
-    path: str, scheme: str, scale: tuple[np.ndarray, np.ndarray], seed: int = 0
+    path: str, scheme: str, sample: np.ndarray, seed: int = 0
 ) -> tuple[Problem, Learner]:
     """A basin's problem and a network that starts as every other basin's does.
 
     Args:
         path: of the prepared study.
         scheme: with a parameterization network and without a replacement network.
-        scale: of :func:`common_scale`.
+        sample: of :func:`land_attributes`, over which attributes have mean 0 and spread 1.
         seed: of the network, the same for all basins.
 
     Raises:
@@ -62,9 +65,9 @@ def open_basin(
     study = open_study(path)
     split = split_of(study)
     problem = build_problem(study, kind, split, split.train.last)
-    packed = np.stack([study.basin.pack(study.attributes[name]) for name in ATTRIBUTES], axis=-1)
-    attributes = np.nan_to_num((packed - scale[0]) / scale[1]).astype(np.float32)
-    problem = replace(problem, attributes=attributes)
+    columns = zip(_attributes(study).T, sample.T, strict=True)
+    attributes = np.stack([normalised(*column) for column in columns], axis=-1)
+    problem = replace(problem, attributes=attributes.astype(np.float32))
     return problem, problem.learner(seed)
 
 
@@ -106,8 +109,13 @@ def gradient(
         exchange.
 
     Raises:
+        InputError: a number of processes that the basins cannot fill, or what
+            :func:`open_basin` refuses.
         RuntimeError: a process that failed.
     """
+    if not 1 <= processes <= len(paths):
+        raise InputError(f"{processes} processes are asked for; expected 1 to {len(paths)}, the "
+                         "number of basins")  # fmt: skip
     addresses = [f"localhost:{port}" for port in _free_ports(processes)]
     context = get_context("spawn")
     with TemporaryDirectory() as folder:
@@ -120,14 +128,29 @@ def gradient(
         ]
         for worker in workers:
             worker.start()
-        for worker in workers:
-            worker.join()
-        if any(worker.exitcode for worker in workers):
-            codes = [worker.exitcode for worker in workers]
-            raise RuntimeError(f"a process of the joint training failed: exit codes {codes}")
+        _wait_for(workers, output)
         with np.load(output) as kept:
             count = len(kept.files) - 1
             return [kept[str(k)] for k in range(count)], float(kept["seconds"])
+
+
+def _wait_for(workers: Sequence, output: Path) -> None:
+    """Wait until all processes have ended; when one fails, end the others, which wait for it."""
+    running = {worker.sentinel: worker for worker in workers}
+    while running:
+        for sentinel in wait(list(running)):
+            worker = running.pop(sentinel)
+            worker.join()
+            if worker.exitcode:
+                for other in running.values():
+                    other.terminate()
+                    other.join()
+                refused = output.with_suffix(".txt")
+                if refused.exists():
+                    raise InputError(refused.read_text())
+                raise RuntimeError(
+                    f"a process of the joint training failed: exit code {worker.exitcode}"
+                )
 
 
 def _work(
@@ -139,12 +162,20 @@ def _work(
     output: Path,
 ) -> None:
     """One process: gradients of its own basins, added up over all processes."""
+    try:
+        _work_through(index, addresses, paths, weights, scheme, output)
+    except InputError as error:
+        with written_whole(output.with_suffix(".txt")) as part:
+            part.write_text(str(error))
+        sys.exit(2)
+
+
+def _work_through(index, addresses, paths, weights, scheme, output) -> None:
     task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
     os.environ["TF_CONFIG"] = json.dumps(task)
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    scale = common_scale([open_study(path) for path in paths])
-    basins = [open_basin(path, scheme, scale) for path in paths[index :: len(addresses)]]
-
+    sample = land_attributes([open_study(path) for path in paths])
+    basins = [open_basin(path, scheme, sample) for path in paths[index :: len(addresses)]]
     if weights is not None:
         for _, learner in basins:
             learner.set_weights(weights)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from hybridlib.basin import Basin
 from hybridlib.schema import InputError
 
 SPLITS = ("temporal", "spatial", "spatiotemporal")
@@ -155,6 +156,39 @@ def hold_out(split: Split, kind: str, held_out: tuple[str, ...]) -> Split:
         whole = Period(split.train.first, split.validation.last)
         return Split(whole, whole, held_out)
     return replace(split, held_out=held_out)
+
+
+def trained_neighbours(
+    basin: Basin, cells: np.ndarray, stations: Sequence[str], held_out: Sequence[str]
+) -> pd.DataFrame:
+    """Say what gauges that train tell of each gauge that is held out.
+
+    Args:
+        basin: of the gauges.
+        cells: of each gauge, (station,).
+        stations: their names.
+        held_out: names of gauges held out together.
+
+    Returns:
+        One row a gauge held out: "trained above" and "trained below", the numbers of gauges that
+        train on its own water's way, and "area measured", the share of its catchment that drains
+        through one of those above, 0 to 1.
+    """
+    catchments = {name: basin.catchment(c) for name, c in zip(stations, cells, strict=True)}
+    place = dict(zip(stations, cells, strict=True))
+    trained = [name for name in stations if name not in held_out]
+    rows = {}
+    for name in held_out:
+        own = catchments[name]
+        above = [other for other in trained if own[place[other]] and place[other] != place[name]]
+        below = [other for other in trained if catchments[other][place[name]]]
+        measured = np.any([catchments[other] for other in above] or [np.zeros_like(own)], axis=0)
+        rows[name] = {
+            "trained above": len(above),
+            "trained below": len(below),
+            "area measured": float(basin.area[measured].sum() / basin.area[own].sum()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("station")
 
 
 def _check(train: Period, validation: Period, begin: int, end: int) -> None:

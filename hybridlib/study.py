@@ -111,14 +111,19 @@ class Study:
         )
 
 
+def from_project(path: Path | str) -> Path:
+    """Find a file or folder: a relative path is sought here, then from the project's folder."""
+    here = Path(path)
+    return here if here.exists() else ROOT / here
+
+
 def open_study(path: Path | str) -> Study:
-    """Open a prepared study; a relative path is sought here, then from the project's folder.
+    """Open a prepared study, sought as :func:`from_project` does.
 
     Raises:
         InputError: there is none at ``path``.
     """
-    here = Path(path)
-    study = Study(here if here.exists() else ROOT / here)
+    study = Study(from_project(path))
     if not study.has("forcing"):
         raise InputError(
             f"{path}: no prepared study here; "

@@ -6,13 +6,15 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from hybridlib import __version__
 from hybridlib.backend import keras, tf
@@ -34,7 +36,7 @@ from hybridlib.splits import (
 from hybridlib.study import Study, open_study
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
-CHECKPOINT = Path("checkpoints") / "last.npz"
+CHECKPOINT, LOCK = Path("checkpoints") / "last.npz", Path("checkpoints") / "lock"
 ROOM = 2**16
 """Room for the weights file's own structure, bytes a member."""
 CLIP = 1.0
@@ -202,7 +204,8 @@ def train(
     Args:
         settings: what is learned.
         folder: of the run; new or empty, or with ``resume`` one that holds this very run.
-        resume: go on from the last checkpoint; the weights are those of a run never stopped.
+        resume: go on from the last checkpoint; the weights are those of a run never stopped. A
+            run that has ended is left as it is.
         progress: called after each step with its row of the history and the steps still to come.
         note: called before the first step with a sentence for each series that does not count.
 
@@ -210,7 +213,8 @@ def train(
         The file with the weights.
 
     Raises:
-        InputError: settings or study that cannot be used, or another run in ``folder``.
+        InputError: settings or study that cannot be used, another run in ``folder``, or another
+            process that trains there.
         TrainingError: a loss or gradient that is not finite.
         OSError: the folder cannot be written; what it held is kept.
     """
@@ -222,24 +226,46 @@ def train(
     study = open_study(settings.study)
     scheme, split = settings.weighted_scheme(), settings.split_of(study)
     config = configuration(settings, study, split)
-    _refuse_another_run(folder, config, resume)
+    refuse_another_run(folder, config, resume)
+    if (folder / WEIGHTS).is_file():
+        return folder / WEIGHTS
     problem = build_problem(study, scheme, split, split.train.last, settings.replacement)
     fit = Fit(problem, settings)
     if note is not None:
         for series, why in fit.skipped.items():
             note(f"{series} does not count in {split.train}: {why}")
-    # Only now: what cannot be trained leaves no folder behind.
-    write_config(folder, config)
-    if (folder / CHECKPOINT).exists():
-        fit.restore(folder / CHECKPOINT)
-    while not fit.done:
-        row = fit.step()
-        # A stop in between repeats the step; the other way round it would lose the last row.
-        _write_history(folder / HISTORY, fit.history)
-        fit.save(folder / CHECKPOINT)
-        if progress is not None:
-            progress(row)
-    return save_weights(folder / WEIGHTS, fit.learners)
+    with claimed(folder):  # Only now: what cannot be trained leaves no folder behind.
+        write_config(folder, config)
+        if (folder / CHECKPOINT).exists():
+            fit.restore(folder / CHECKPOINT)
+        while not fit.done:
+            row = fit.step()
+            # A stop in between repeats the step; the other way round it would lose the last row.
+            _write_history(folder / HISTORY, fit.history)
+            fit.save(folder / CHECKPOINT)
+            if progress is not None:
+                progress(row)
+        return save_weights(folder / WEIGHTS, fit.learners)
+
+
+@contextmanager
+def claimed(folder: Path | str) -> Iterator[None]:
+    """Keep other processes from a run's folder; the claim ends with the process at the latest.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    path = Path(folder) / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=0, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{folder}: another process is at work on this run") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class Fit:
@@ -327,20 +353,9 @@ class Fit:
             clipped, _ = tf.clip_by_global_norm(gradients[m], CLIP)
             optimizer.apply(clipped, variables[m])
 
-    def _held_out(self, member: int) -> np.ndarray:
-        rows = [row for row in self.history if row["phase"] == "choose"]
-        return np.array([row[f"held_out_{member}"] for row in rows])
-
     def _best(self, member: int) -> int:
-        """Step with the least held-out loss before patience ended; at least one."""
-        losses = self._held_out(member)
-        best = 0
-        for step in range(1, len(losses)):
-            if losses[step] < losses[best]:
-                best = step
-            elif step - best >= self.preset.patience:
-                break
-        return max(best, 1)
+        rows = [row for row in self.history if row["phase"] == "choose"]
+        return best_step([row[f"held_out_{member}"] for row in rows], self.preset.patience)
 
     def _settled(self) -> bool:
         """Whether no member can find a better number of steps any more."""
@@ -396,6 +411,38 @@ class Fit:
             setattr(self, name, value)
 
 
+def best_step(losses: Sequence[float], patience: int) -> int:
+    """Step with the least held-out loss before patience ended; at least one.
+
+    Args:
+        losses: before each step.
+        patience: steps without a better one after which the search ends.
+    """
+    best = 0
+    for step, loss in enumerate(losses):
+        if loss < losses[best]:
+            best = step
+        elif step - best >= patience:
+            break
+    return max(best, 1)
+
+
+def steps_made(history: pd.DataFrame, config: dict, member: int) -> int:
+    """Steps that a member made on all of the training years.
+
+    Members side by side stop at steps of their own; the history goes on to the last one's.
+
+    Args:
+        history: of the run.
+        config: of the run.
+        member: its place in the run.
+    """
+    if config["choose"]:
+        losses = history.loc[history.phase == "choose", f"held_out_{member}"].dropna()
+        return best_step(losses.tolist(), config["schedule"]["patience"])
+    return int(history.loc[history.phase == "fit", f"loss_{member}"].notna().sum())
+
+
 def _variables(owner) -> list:
     return owner.variables if isinstance(owner, keras.optimizers.Optimizer) else owner.weights
 
@@ -449,14 +496,24 @@ def configuration(settings: Settings, study: Study, split: Split) -> dict:
     }
 
 
-def _refuse_another_run(folder: Path, config: dict, resume: bool) -> None:
-    """See that the folder is new or holds this very run."""
+def refuse_another_run(folder: Path, config: dict, resume: bool) -> None:
+    """See that the folder is new or holds this very run.
+
+    Args:
+        folder: of the run.
+        config: of :func:`configuration`.
+        resume: whether a run may be there.
+
+    Raises:
+        InputError: it holds something else.
+    """
     path = folder / CONFIG
     if folder.is_file():
         raise InputError(f"{folder}: a file stands here; expected a new folder")
     if not path.exists():
-        # A run killed at its very start leaves no more than this piece.
-        if folder.exists() and {p.name for p in folder.iterdir()} - {f"{CONFIG}.part"}:
+        # A run killed at its very start leaves no more than these.
+        begun = {f"{CONFIG}.part", LOCK.parent.name}
+        if folder.exists() and {p.name for p in folder.iterdir()} - begun:
             raise InputError(f"{folder}: holds files that are no run; expected a new folder")
         return
     if not resume:
@@ -507,7 +564,7 @@ def configured_split(config: dict) -> Split:
 
 def _write_history(path: Path, history: list[dict]) -> None:
     with written_whole(path) as part:
-        pd.DataFrame(history).to_csv(part, index=False, float_format="%.6g")
+        pd.DataFrame(history).to_csv(part, index=False, float_format="%.9g")
 
 
 class _Members(keras.Model):

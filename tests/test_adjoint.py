@@ -239,3 +239,11 @@ def test_is_an_unknown_variable_refused():
     model = _model(cascade=False)
     with pytest.raises(InputError, match="variable 'snow' is unknown; expected some of: precip"):
         differentiable_run(model, *_start(model, 30), ("dis", "snow"))
+
+
+def test_are_parameters_of_other_members_than_the_stores_refused():
+    model = _model()
+    weather, parameters, state = _start(model, 2)
+    two = Parameters(*(tf.stack([field, field]) for field in parameters))
+    with pytest.raises(InputError, match=r"d_min has members \(2,\); expected \(\), as the stores"):
+        differentiable_run(model, weather, two, state)

@@ -143,7 +143,7 @@ def test_is_the_table_the_mean_over_the_members(scores):
     table = evaluation.table(scores, "discharge")
     assert list(table.index) == ["mouth", "middle", "head"]
     assert list(table.columns) == [
-        f"{period} {metric}" for period in ("train", "validation") for metric in evaluation.METRICS
+        f"{period} {metric}" for period in ("train", "validation") for metric in evaluation.SCORES
     ]
     head = scores.discharge.sel(metric="KGE", period="validation", station="head")
     assert head[0] != head[1]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cases
@@ -17,6 +21,7 @@ from hybridlib import results
 from hybridlib.experiments import (
     HYDROGRAPHS,
     METRICS,
+    PROVENANCE,
     connect,
     expand,
     finished,
@@ -25,7 +30,7 @@ from hybridlib.experiments import (
     schedule,
 )
 from hybridlib.schema import InputError
-from hybridlib.training import WEIGHTS, read_config
+from hybridlib.training import CONFIG, HISTORY, WEIGHTS, claimed, read_config
 
 TASK = {"schemes": ["hybrid_q"], "split": "spatial", "folds": 3, "epochs": 8, "choose": False}
 
@@ -61,8 +66,8 @@ def test_is_every_combination_a_run_of_its_own(tmp_path):
         ("time/hybrid_qs_plus-member1", 1, 1),
         ("time/hybrid_qs_plus-member2", 1, 2),
         *((f"space/hybrid_qs-fold{fold}", 1, 0) for fold in (1, 2, 3, 4)),
-        ("loss/hybrid_qs_plus-w0-fcnn", 1, 0),
-        ("loss/hybrid_qs_plus-w0.5-fcnn", 1, 0),
+        ("loss/hybrid_qs_plus-w0-fcnn-member0", 1, 0),
+        ("loss/hybrid_qs_plus-w0.5-fcnn-member0", 1, 0),
     ]
     assert len({run.folder for run in runs}) == len(runs)
     assert [run.settings.fold for run in runs if run.experiment == "space"] == [1, 2, 3, 4]
@@ -92,6 +97,11 @@ GROUP = {"a": {"schemes": ["hybrid_q"]}}
         ({"a": {"schemes": ["hybrid_q"], "weights": ["a"]}}, {}, "expected a list of numbers"),
         ({"a": {"schemes": ["hybrid_q"], "folds": 2.5}}, {}, "folds is 2.5; expected int"),
         ({"a": ["hybrid_q"]}, {}, "a: found ['hybrid_q']; expected keys and values"),
+        ({"a": {"schemes": []}}, {}, "a: schemes is []; expected a list of names, each once"),
+        ({"a": {"schemes": ["hybrid_q"] * 2}}, {}, "expected a list of names, each once"),
+        ({"a": {"schemes": ["hybrid_q"], "members": 0}}, {}, "members is 0; expected at least 1"),
+        ({2003: {"schemes": ["hybrid_q"]}}, {}, "experiment 2003; expected a name fit for a fold"),
+        ({"a/b": {"schemes": ["hybrid_q"]}}, {}, "experiment 'a/b'; expected a name fit for a"),
         (GROUP, {"study": 3}, "study is 3; expected str"),
     ],
 )
@@ -99,6 +109,17 @@ def test_is_a_matrix_that_is_not_understood_refused(groups, other, told, tmp_pat
     with pytest.raises(InputError) as refused:
         expand(read_matrix(_matrix(tmp_path, groups, **other)))
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [(b"study: a\nstudy: b\n", "key 'study' is given twice"), (b"study: \xff\n", "not YAML")],
+)
+def test_is_a_file_that_is_no_clear_yaml_refused(text, told, tmp_path):
+    path = tmp_path / "matrix.yml"
+    path.write_bytes(text)
+    with pytest.raises(InputError, match=told):
+        read_matrix(path)
 
 
 def test_is_an_unknown_experiment_refused(tmp_path):
@@ -198,6 +219,63 @@ def test_is_a_finished_run_with_other_settings_refused(performed, tmp_path):
         "hybrid_q", run.settings.study, "spatial", 3, 3, epochs=5, choose=False))  # fmt: skip
     with pytest.raises(InputError, match="a finished run has epochs 2; the matrix asks for 5"):
         finished(other)
+
+
+def test_is_a_run_that_was_not_scored_whole_performed_again(performed):
+    run = expand(performed)[-1]
+    for name in (METRICS, PROVENANCE, HYDROGRAPHS):
+        kept = run.folder / name
+        away = kept.rename(kept.with_suffix(".away"))
+        assert not finished(run)
+        away.rename(kept)
+    assert finished(run)
+
+
+def test_does_a_clone_without_checkpoints_keep_its_weights(performed, tmp_path):
+    run = expand(performed)[-1]
+    clone = type(run)(run.experiment, run.name, tmp_path / "clone", run.settings)
+    shutil.copytree(run.folder, clone.folder, ignore=shutil.ignore_patterns("checkpoints", "*.nc"))
+    before = (clone.folder / WEIGHTS).read_bytes(), (clone.folder / HISTORY).read_bytes()
+    perform(clone)
+    assert ((clone.folder / WEIGHTS).read_bytes(), (clone.folder / HISTORY).read_bytes()) == before
+    with (
+        xr.open_dataset(clone.folder / METRICS) as ours,
+        xr.open_dataset(run.folder / METRICS) as theirs,
+    ):
+        xr.testing.assert_identical(ours, theirs)
+
+
+def test_is_a_study_exchanged_under_a_finished_run_noticed(performed, tmp_path):
+    run = expand(performed)[-1]
+    config = json.loads((run.folder / CONFIG).read_text())
+    clone = type(run)(run.experiment, run.name, tmp_path / "clone", run.settings)
+    shutil.copytree(run.folder, clone.folder)
+    (clone.folder / CONFIG).write_text(json.dumps(config | {"basin": "another"}))
+    with pytest.raises(InputError, match="a finished run has basin 'another'"):
+        finished(clone)
+
+
+def test_is_a_second_process_kept_from_a_run(performed):
+    run = expand(performed)[-1]
+    program = f"from hybridlib.training import claimed; claimed({str(run.folder)!r}).__enter__()"
+    with claimed(run.folder):
+        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "another process is at work on this run" in found.stderr
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_are_hydrographs_joined_over_folds_and_members(performed):
+    pairs = results.held_out_pairs(performed, "space", "hybrid_q")
+    assert pairs.discharge_simulated.dims == ("member", "time", "station")
+    assert pairs.sizes["station"] == 3 and not pairs.station.to_index().duplicated().any()
+    with pytest.raises(InputError, match="space: no run of hybrid_qs"):
+        results.held_out_pairs(performed, "space", "hybrid_qs")
+
+
+def test_are_runs_of_several_kinds_not_averaged(performed):
+    gathered = results.collect(performed)
+    with pytest.raises(InputError, match="runs of several kinds, scheme"):
+        results.part_of(gathered, "discharge", "validation", experiment="space")
 
 
 def test_are_statistics_those_of_known_numbers():

@@ -44,6 +44,9 @@ def _texts(ax) -> list[str]:
     return [text.get_text() for text in ax.texts]
 
 
+CONFIG = {"choose": True, "members": 1, "schedule": asdict(PRESETS["fast"])}
+
+
 def _history(chosen: int, tried: int) -> pd.DataFrame:
     rows = [("choose", k, 1 / (k + 1), 0.5 + abs(k - chosen)) for k in range(tried + 1)]
     rows += [("fit", k, 1 / (k + 1), np.nan) for k in range(chosen)]
@@ -108,25 +111,33 @@ def test_does_a_score_that_is_not_defined_leave_the_median_of_the_others():
 def test_is_the_chosen_step_marked_in_the_training_curves():
     runs = {
         "HydroPyNN": SimpleNamespace(config={}, history=pd.DataFrame()),
-        "Hybrid(Q)": SimpleNamespace(config={"scheme": "hybrid_q"}, history=_history(3, 6)),
+        "Hybrid(Q)": SimpleNamespace(config=CONFIG, history=_history(3, 6)),
     }
     figure = schemes.training_curves(runs)
     assert [ax.get_title(loc="left") for ax in figure.axes if ax.lines] == ["Hybrid(Q)"]
     lines = {line.get_label(): line.get_xdata() for line in figure.axes[0].lines}
-    assert list(lines["number of steps chosen"]) == [3, 3]
+    assert list(lines["number of steps chosen, by member"]) == [3, 3]
     assert list(lines["refit: all of the training period"]) == [0, 1, 2]
     assert len(lines["choosing: its last years, held out"]) == 7
 
 
+def test_is_each_member_told_the_steps_that_it_chose():
+    other = _history(2, 6).set_index(["phase", "epoch"]).rename(columns=lambda n: n[:-1] + "1")
+    both = _history(3, 6).set_index(["phase", "epoch"]).join(other).reset_index()
+    run = SimpleNamespace(config=CONFIG | {"members": 2}, history=both)
+    (ax, _) = schemes.training_curves({"Hybrid(Q)": run}).axes
+    drawn = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "-."]
+    assert drawn == [2, 3] and "2–3" in _texts(ax)
+
+
 def test_are_hyperparameters_read_from_the_run(tmp_path):
     problem, learners = open_untrained(cases.tiny_study(tmp_path, False, False), "hybrid_q")
-    config = {"preset": "fast", "epochs": 7, "members": 1, "train": "2002-2003"}
-    config["schedule"] = asdict(PRESETS["fast"])
+    config = CONFIG | {"preset": "fast", "epochs": 7, "train": "2002-2003"}
     run = Trained(problem, learners, config, _history(3, 6))
     table = schemes.hyperparameters({"Hybrid(Q)": run})
     assert table.loc["learning rate"].tolist() == ["0.0005", f"{PRESETS['fast'].network:g}"]
     ours = table["Hybrid(Q)"]
-    assert (ours["most steps"], ours["steps chosen"]) == (7, 3)
+    assert (ours["most steps"], ours["steps chosen, by member"]) == (7, "3")
     by_hand = sum(a * b + b for a, b in [(21, 256), (256, 64), (64, 16), (16, 9)])
     assert ours["trainable numbers"] == by_hand
     summary = schemes.parameter_summary({"HydroPyNN": run})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -118,5 +119,29 @@ def test_do_tables_name_every_part_and_gauge():
     table = transfer.parts_table()
     assert table.loc[("spatial", "validation")].tolist() == ["gauges held out", "all"]
     assert len(table) == sum(map(len, results.PARTS.values()))
-    groups = transfer.groups_table([("NORTH - BRIDGE", "EAST"), ("SOUTH",)])
-    assert groups.values.tolist() == [["North", "South"], ["East", ""]]
+    told = pd.DataFrame(
+        {
+            "experiment": "spatial",
+            "fold": [2, 1],
+            "station": ["EAST", "NORTH - BRIDGE"],
+            "trained above": [1, 0],
+            "trained below": [0, 2],
+            "area measured": [0.854, 0.0],
+        }
+    )
+    groups = transfer.groups_table(told)
+    assert groups.index.tolist() == [(1, "North"), (2, "East")]
+    assert groups["area measured"].tolist() == ["0%", "85%"]
+
+
+def test_is_a_value_beyond_the_axis_counted(scores):
+    low = scores.copy(deep=True)
+    low.discharge[{"station": 0}] = -3.0
+    (ax,) = transfer.part_boxes(low, "spatial", ["hybrid_qs"]).axes
+    assert [text.get_text() for text in ax.texts if "◂" in text.get_text()] == ["◂ 1"] * 2
+    assert ax.get_xlim()[0] == transfer.LOWEST
+
+
+def test_is_a_figure_of_no_scheme_refused(scores):
+    with pytest.raises(InputError, match="no scheme with finished runs"):
+        transfer.scores_by_gauge(scores, [], STATIONS)

@@ -36,8 +36,8 @@ def basins(tmp_path_factory):
 
 @pytest.mark.slow
 def test_is_the_gradient_of_two_processes_that_of_one(basins):
-    scale = shared.common_scale([open_study(path) for path in basins])
-    opened = [shared.open_basin(path, "hybrid_qs", scale) for path in basins]
+    sample = shared.land_attributes([open_study(path) for path in basins])
+    opened = [shared.open_basin(path, "hybrid_qs", sample) for path in basins]
     # Untrained, the last layer is zero and no other has a slope.
     rng = np.random.default_rng(4)
     weights = [w + rng.normal(0, 0.02, w.shape) for w in opened[0][1].get_weights()]
@@ -52,17 +52,17 @@ def test_is_the_gradient_of_two_processes_that_of_one(basins):
 
 
 def test_is_the_joint_gradient_the_mean_of_the_basins(basins):
-    scale = shared.common_scale([open_study(path) for path in basins])
-    each = [shared.slopes(*shared.open_basin(path, "hybrid_qs", scale)) for path in basins]
-    joint = shared.mean_slopes([shared.open_basin(path, "hybrid_qs", scale) for path in basins], 3)
+    sample = shared.land_attributes([open_study(path) for path in basins])
+    each = [shared.slopes(*shared.open_basin(path, "hybrid_qs", sample)) for path in basins]
+    joint = shared.mean_slopes([shared.open_basin(path, "hybrid_qs", sample) for path in basins], 3)
     for mean, *own in zip(joint, *each, strict=True):
         np.testing.assert_allclose(mean, sum(map(np.asarray, own)) / 3, rtol=1e-5, atol=1e-8)
 
 
 def test_are_attributes_on_one_scale_for_all_basins(basins):
     studies = [open_study(path) for path in basins]
-    scale = shared.common_scale(studies)
-    fields = [shared.open_basin(path, "hybrid_qs", scale)[0].attributes for path in basins]
+    sample = shared.land_attributes(studies)
+    fields = [shared.open_basin(path, "hybrid_qs", sample)[0].attributes for path in basins]
     together = np.concatenate(fields)
     np.testing.assert_allclose(together.mean(axis=0), 0.0, atol=1e-5)
     varied = together.std(axis=0) > 1e-6
@@ -72,6 +72,17 @@ def test_are_attributes_on_one_scale_for_all_basins(basins):
 
 @pytest.mark.parametrize("scheme", ["hydropynn_qs", "hybrid_qs_plus"])
 def test_is_a_scheme_with_weights_of_one_basin_refused(scheme, basins):
-    scale = shared.common_scale([open_study(path) for path in basins])
+    sample = shared.land_attributes([open_study(path) for path in basins])
     with pytest.raises(InputError, match=f"scheme '{scheme}' has weights of one basin"):
-        shared.open_basin(basins[0], scheme, scale)
+        shared.open_basin(basins[0], scheme, sample)
+
+
+def test_are_more_processes_than_basins_refused():
+    with pytest.raises(InputError, match="2 processes are asked for; expected 1 to 1"):
+        shared.gradient(["a.zarr"], 2)
+
+
+@pytest.mark.slow
+def test_is_told_what_a_process_refuses_and_the_others_do_not_wait_for_it(basins):
+    with pytest.raises(InputError, match="none.zarr: no prepared study here"):
+        shared.gradient([*basins[:1], "none.zarr"], 2)

@@ -9,9 +9,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from hybridlib.basin import Basin
 from hybridlib.problem import build_problem
 from hybridlib.schema import InputError
-from hybridlib.splits import Period, Split, hold_out, station_groups, temporal_split
+from hybridlib.splits import (
+    Period,
+    Split,
+    hold_out,
+    station_groups,
+    temporal_split,
+    trained_neighbours,
+)
 from hybridlib.training import Fit, Settings
 
 
@@ -223,3 +231,13 @@ def test_does_no_storage_of_validation_years_reach_training(tmp_path):
         lambda g: g.assign(twsa=_noise_where(g.twsa, g.month.dt.year >= split.validation.first)),
     )  # fmt: skip
     assert _learned(other, "temporal", 0)[1] == story
+
+
+def test_is_said_what_trained_gauges_tell_of_one_held_out():
+    basin = Basin.from_landsurface(cases.landsurface(3, 4))
+    cells = [basin.cell_at(-2.25 - 0.5 * row, -60.25 + 0.5 * col)
+             for row, col in ((0, 1), (0, 3), (1, 3), (2, 0))]  # fmt: skip
+    table = trained_neighbours(basin, np.array(cells), list("abcd"), ["b", "d"])
+    # b drains the first row, 4 cells, 2 of which a measures; c lies below it. d is a headwater.
+    assert table.loc["b"].tolist() == [1, 1, 0.5]
+    assert table.loc["d"].tolist() == [0, 0, 0.0]

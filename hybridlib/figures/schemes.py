@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from hybridlib import maps
-from hybridlib.comparison import Trained, steps_made
+from hybridlib.comparison import Trained
 from hybridlib.figures.hydrographs import name_of
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.metrics import nse
@@ -21,7 +21,7 @@ from hybridlib.recovery import learned_parameters
 from hybridlib.schemes import SCHEMES, find_scheme
 from hybridlib.splits import Period
 from hybridlib.style import OBSERVED, SCHEME_COLOURS
-from hybridlib.training import CLIP, PRESETS, Preset
+from hybridlib.training import CLIP, PRESETS, Preset, steps_made
 
 SEEN = {"discharge": "discharge at gauges", "twsa": "water storage on boxes"}
 UNITS = {"discharge": "m³ s⁻¹", "twsa": "mm"}
@@ -82,13 +82,19 @@ def hyperparameters(schemes: Mapping[str, Trained]) -> pd.DataFrame:
         weights = sum(int(np.prod(w.shape)) for w in trained.learners[0].trainable_variables)
         columns[title] = _setting(preset, scheme.parameters) | {
             "most steps": config["epochs"] or preset.steps,
-            "steps chosen": steps_made(trained.history),
+            "steps chosen, by member": ", ".join(map(str, _steps(trained))),
             "gradient clipped at": f"{CLIP:g}",
             "trainable numbers": weights,
             "members": config["members"],
             "training years": config["train"],
         }
     return pd.DataFrame(columns).fillna("–")
+
+
+def _steps(trained: Trained) -> list[int]:
+    """Steps of every member on all of the training years."""
+    config, history = trained.config, trained.history
+    return [steps_made(history, config, member) for member in range(config["members"])]
 
 
 def _setting(preset: Preset, kind: str) -> dict[str, object]:
@@ -104,13 +110,13 @@ def _setting(preset: Preset, kind: str) -> dict[str, object]:
 
 def training_curves(schemes: Mapping[str, Trained]) -> Figure:
     """Draw every scheme's loss before each step, in both phases, with the number chosen."""
-    runs = {title: trained.history for title, trained in schemes.items() if trained.config}
+    runs = {title: trained for title, trained in schemes.items() if trained.config}
     rows = -(-len(runs) // 2)
     fig, axes = plt.subplots(
         rows, 2, figsize=(7.5, 0.7 + 2.3 * rows), sharex=True, sharey=True, squeeze=False
     )
-    for ax, (title, history) in zip(axes.flat, runs.items(), strict=False):
-        _one_training(ax, history, colour_of(title))
+    for ax, (title, trained) in zip(axes.flat, runs.items(), strict=False):
+        _one_training(ax, trained, colour_of(title))
         ax.set_title(title)
     for ax in axes.flat[len(runs) :]:
         ax.set_axis_off()
@@ -132,8 +138,9 @@ def _grey_legend(fig: Figure, ax, columns: int) -> None:
     fig.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
-def _one_training(ax, history: pd.DataFrame, colour: str) -> None:
-    """Draw one run: the mean over its members."""
+def _one_training(ax, trained: Trained, colour: str) -> None:
+    """Draw one scheme: the mean over its members, and the steps that each chose."""
+    history, chosen = trained.history, sorted(set(_steps(trained)))
     lines = {
         ("choose", "loss"): ("choosing: first years of the training period", "--", colour),
         ("choose", "held_out"): ("choosing: its last years, held out", ":", "black"),
@@ -143,14 +150,16 @@ def _one_training(ax, history: pd.DataFrame, colour: str) -> None:
         part = history[history.phase == phase]
         loss = part[[column for column in part if column.startswith(f"{name}_")]].mean(axis=1)
         ax.plot(part.epoch, loss, style, color=shade, label=text)
-    chosen = steps_made(history)
-    ax.axvline(chosen, color="0.5", linestyle="-.", linewidth=1, label="number of steps chosen")
+    for step in chosen:
+        label = "number of steps chosen, by member" if step == chosen[0] else None
+        ax.axvline(step, color="0.5", linestyle="-.", linewidth=1, label=label)
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.annotate(f"{chosen}", (chosen, 1), (3, -3), xycoords=("data", "axes fraction"),
+    text = "–".join(map(str, dict.fromkeys([chosen[0], chosen[-1]])))
+    ax.annotate(text, (chosen[-1], 1), (3, -3), xycoords=("data", "axes fraction"),
                 textcoords="offset points", va="top", size=9, color="0.35")  # fmt: skip
 
 

@@ -14,9 +14,12 @@ from matplotlib.figure import Figure
 from hybridlib.figures.hydrographs import name_of
 from hybridlib.figures.schemes import colour_of
 from hybridlib.results import PARTS, part_of, select
+from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
 
 SERIES = {"discharge": "discharge at gauges", "twsa": "water storage on boxes"}
+LOWEST = -0.2
+"""Where the axis of the parts ends; values below are counted at the rim."""
 COLOURS = {"discharge": "#0173b2", "twsa": "#de8f05"}
 
 
@@ -34,10 +37,15 @@ def parts_table() -> pd.DataFrame:
     return table.set_index(["split", "part"])
 
 
-def groups_table(groups: Sequence[Sequence[str]]) -> pd.DataFrame:
-    """List the gauges of every group, names shortened."""
-    columns = {f"group {k + 1}": list(map(name_of, group)) for k, group in enumerate(groups)}
-    return pd.DataFrame.from_dict(columns, orient="index").T.fillna("")
+def groups_table(neighbours: pd.DataFrame) -> pd.DataFrame:
+    """List the gauges of every fold, names shortened, and what trained gauges tell of them.
+
+    Args:
+        neighbours: of :func:`hybridlib.results.neighbours`, for one experiment.
+    """
+    table = neighbours.sort_values(["fold", "station"]).drop(columns="experiment")
+    table["area measured"] = table["area measured"].map("{:.0%}".format)
+    return table.assign(station=table.station.map(name_of)).set_index(["fold", "station"])
 
 
 def scores_by_gauge(
@@ -50,7 +58,11 @@ def scores_by_gauge(
         schemes: names of schemes with spatial runs.
         stations: gauges from top to bottom.
         metric: "NSE" or "KGE".
+
+    Raises:
+        InputError: no scheme.
     """
+    schemes = _some(schemes)
     fig, ax = plt.subplots(figsize=(7.5, 0.9 + 0.24 * len(stations)))
     places = np.arange(len(stations))
     floor = 0.0
@@ -81,7 +93,11 @@ def part_boxes(results: xr.Dataset, experiment: str, schemes: Iterable[str]) -> 
         results: of :func:`hybridlib.results.read`.
         experiment: such as "spatiotemporal".
         schemes: names of schemes with runs in it.
+
+    Raises:
+        InputError: no scheme.
     """
+    schemes = _some(schemes)
     parts = PARTS[str(select(results, experiment=experiment).split.values[0])]
     rows = []
     for scheme in schemes:
@@ -98,8 +114,13 @@ def part_boxes(results: xr.Dataset, experiment: str, schemes: Iterable[str]) -> 
     for k, part in enumerate(parts):
         text = ", ".join(f"{medians[part, title]:.2f}" for title in titles)
         ax.annotate(text, (1.005, k), xycoords=("axes fraction", "data"), va="center", size=9)
-    ax.set(xlabel="NSE of discharge (–); medians at the right", ylabel="",
-           xlim=(max(-0.2, table.NSE.min() - 0.05), 1.0))  # fmt: skip
+    low = max(LOWEST, table.NSE.min() - 0.05)
+    beyond = table.NSE.lt(low).groupby(table.part).sum()
+    for k, part in enumerate(parts):
+        if beyond[part]:
+            ax.annotate(f"◂ {beyond[part]}", (0.01, k), xycoords=("axes fraction", "data"),
+                        va="center", size=9)  # fmt: skip
+    ax.set(xlabel="NSE of discharge (–); medians at the right", ylabel="", xlim=(low, 1.0))
     ax.get_legend().remove()
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return fig
@@ -139,8 +160,11 @@ def member_spread(results: xr.Dataset, schemes: Iterable[str], metric: str = "NS
         results: of :func:`hybridlib.results.read`.
         schemes: names of schemes with temporal runs.
         metric: "NSE" or "KGE".
+
+    Raises:
+        InputError: no scheme.
     """
-    schemes = list(schemes)
+    schemes = _some(schemes)
     fig, axes = plt.subplots(1, 2, figsize=(7.5, 0.9 + 0.4 * len(schemes)), sharey=True)
     for ax, (name, title) in zip(axes, SERIES.items(), strict=True):
         for k, scheme in enumerate(schemes):
@@ -151,6 +175,13 @@ def member_spread(results: xr.Dataset, schemes: Iterable[str], metric: str = "NS
         ax.set_yticks(range(len(schemes)), [SCHEMES[scheme].title for scheme in schemes])
         ax.set(ylim=(len(schemes) - 0.5, -0.5), xlabel=f"median {metric} (–)", title=title)
     return fig
+
+
+def _some(schemes: Iterable[str]) -> list[str]:
+    schemes = list(schemes)
+    if not schemes:
+        raise InputError("no scheme with finished runs; `hybridlib experiments` performs them")
+    return schemes
 
 
 def _series(name: str) -> str:
