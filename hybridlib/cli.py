@@ -277,7 +277,7 @@ def evaluate(
             model = evaluation.open_untrained(data, scheme, train_years, validation_years)
         scores = evaluation.evaluate(*model)
     about = "{study} ({source}); train {train}, validation {validation}".format(**scores.attrs)
-    for name in scores.data_vars:
+    for name in (name for name in evaluation.UNITS if name in scores):
         table = evaluation.table(scores, name)
         table.loc["median"] = table.median()
         typer.echo(f"\n{name}, {about}\n{table.to_string(float_format='{:.3f}'.format)}")

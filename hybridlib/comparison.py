@@ -323,7 +323,8 @@ def medians(scores: Mapping[str, xr.Dataset], metric: str = "NSE") -> pd.DataFra
     rows = {}
     for title, scored in scores.items():
         chosen = scored.sel(metric=metric, period="validation").mean("member")
-        rows[title] = {name: float(field.median()) for name, field in chosen.data_vars.items()}
+        series = (name for name in evaluation.UNITS if name in chosen)
+        rows[title] = {name: float(chosen[name].median()) for name in series}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

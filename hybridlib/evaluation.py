@@ -16,7 +16,7 @@ from hybridlib.files import written_whole
 from hybridlib.hydropy.land import Weather
 from hybridlib.problem import Problem, basin_digest, build_problem
 from hybridlib.rnn import BLOCK, VARIABLES
-from hybridlib.schema import InputError
+from hybridlib.schema import SECONDS_PER_DAY, InputError
 from hybridlib.schemes import Learner, find_scheme
 from hybridlib.simulate import study_model
 from hybridlib.splits import Split
@@ -83,7 +83,9 @@ def simulate_members(problem: Problem, learners: Sequence[Learner]) -> xr.Datase
 
     Returns:
         discharge_observed (time, station) and discharge_simulated (member, time, station), m3 s-1;
-        with gravimetry twsa_observed (month, box) and twsa_simulated (member, month, box), mm.
+        with gravimetry twsa_observed (month, box) and twsa_simulated (member, month, box), mm; and
+        evap_simulated (member, calendar), mean over the land in each calendar month, mm d-1, with
+        a twin's evap_true (calendar).
     """
     runs = [_simulate(problem, learner) for learner in learners]
     gauges = problem.study.discharge.discharge.reindex(time=problem.days)
@@ -99,17 +101,35 @@ def simulate_members(problem: Problem, learners: Sequence[Learner]) -> xr.Datase
             "twsa_observed": boxes.twsa,
             "twsa_simulated": _members([run[1] for run in runs], dims, "mm"),
         }
+    dims = {"calendar": _calendar(problem)}
+    fields["evap_simulated"] = _members([run[2] for run in runs], dims, "mm d-1")
+    if problem.study.has("truth"):
+        true = problem.study.group("truth").evap.sel(time=problem.days)
+        monthly = _monthly_mean(problem, problem.model.basin.pack(true) * SECONDS_PER_DAY)
+        fields["evap_true"] = xr.DataArray(monthly, dims, attrs={"units": "mm d-1"})
     return xr.Dataset(fields).assign_attrs(scheme=problem.scheme.name)
 
 
 def _simulate(problem: Problem, learner: Learner):
-    """Discharge and anomaly of one member, without keeping what only gradients need."""
+    """Discharge, anomaly and mean evap of a member, without keeping what only gradients need."""
     parameters, pet = problem.driven_by([learner])
     weather = problem.weather._replace(pet=pet)
-    _, series = problem.model.run(weather, parameters, problem.start, ("dis", "tws"))
+    _, series = problem.model.run(weather, parameters, problem.start, ("dis", "tws", "evap"))
     see = problem.instruments
     twsa = None if problem.boxes is None else see.anomaly(series["tws"]).numpy()
-    return see.discharge(series["dis"]).numpy(), twsa
+    return see.discharge(series["dis"]).numpy(), twsa, _monthly_mean(problem, series["evap"])
+
+
+def _calendar(problem: Problem) -> pd.DatetimeIndex:
+    """First days of the months of a run."""
+    return pd.date_range(problem.days[0], problem.days[-1], freq="MS")
+
+
+def _monthly_mean(problem: Problem, field) -> np.ndarray:
+    """Mean over the land in each month, (calendar,), of a daily field (time, cell)."""
+    basin = problem.model.basin
+    daily = np.average(np.asarray(field)[:, basin.land], axis=1, weights=basin.area[basin.land])
+    return pd.Series(daily, problem.days).resample("MS").mean().to_numpy()
 
 
 def _members(values: list[np.ndarray], coords: dict, units: str) -> xr.DataArray:
@@ -122,8 +142,9 @@ def score(pairs: xr.Dataset, split: Split) -> xr.Dataset:
 
     Returns:
         discharge (metric, period, member, station) and, with gravimetry, twsa
-        (metric, period, member, box); NaN where a score is not defined. ``held_out`` (station)
-        tells the gauges that never trained.
+        (metric, period, member, box); NaN where a score is not defined; on a twin evap
+        (metric, period, member), of monthly means over the land against the truth. ``held_out``
+        (station) tells the gauges that never trained.
     """
     scored = {}
     for name in (n for n in UNITS if f"{n}_observed" in pairs):
@@ -140,6 +161,8 @@ def score(pairs: xr.Dataset, split: Split) -> xr.Dataset:
             np.array(parts).transpose(1, 0, 2, 3),
             {"long_name": f"scores of {name}; RMSE in {UNITS[name]}"},
         )
+    if "evap_true" in pairs:
+        scored["evap"] = ("metric", "period", "member"), _evap_scores(pairs, split)
     coords = {
         "metric": list(SCORES),
         "period": ["train", "validation"],
@@ -149,6 +172,17 @@ def score(pairs: xr.Dataset, split: Split) -> xr.Dataset:
     }
     attrs = {"train": str(split.train), "validation": str(split.validation)}
     return xr.Dataset(scored, coords, attrs | pairs.attrs)
+
+
+def _evap_scores(pairs: xr.Dataset, split: Split) -> np.ndarray:
+    """Scores of monthly evapotranspiration over the land against the truth."""
+    parts = []
+    for period in (split.train, split.validation):
+        inside = period.holds(pairs.indexes["calendar"])
+        true = pairs.evap_true.values[inside]
+        members = [member.values[inside] for member in pairs.evap_simulated]
+        parts.append([[float(score(m, true)) for m in members] for score in SCORES.values()])
+    return np.array(parts).transpose(1, 0, 2)
 
 
 def table(scores: xr.Dataset, name: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
+from hybridlib.evaluation import UNITS
 from hybridlib.experiments import (
     HYDROGRAPHS,
     METRICS,
@@ -51,7 +52,8 @@ def collect(matrix: Matrix) -> xr.Dataset:
     """Gather the scores of all finished runs.
 
     Returns:
-        discharge (run, metric, period, station) and twsa (run, metric, period, box); "run" is one
+        discharge (run, metric, period, station), twsa (run, metric, period, box) and on a twin evap
+        (run, metric, period), NaN in runs scored before it was; "run" is one
         member of one training, described by coordinates along it: experiment, name, scheme, split,
         fold, preset, member, weight (of discharge), replacement, steps (on all of the training
         years), iterations (with those that chose them), hours, water_from_nowhere_mm, commit,
@@ -120,14 +122,14 @@ def _own_weight(config: dict) -> float:
 
 
 def part_of(results: xr.Dataset, name: str, part: str, metric: str = "NSE", **keys) -> xr.DataArray:
-    """Scores of one part of the data, (member, station or box).
+    """Scores of one part of the data, (member, station or box); of evap (member,).
 
     With gauges held out in turn, a gauge's score in a part is the mean over the folds in which it
     belongs to it: one fold where it is held out, the others where it trains.
 
     Args:
         results: of :func:`collect`.
-        name: "discharge" or "twsa".
+        name: "discharge", "twsa" or "evap".
         part: of :data:`PARTS`, such as "validation".
         metric: "NSE", "KGE" or "RMSE".
         **keys: what to choose, such as ``experiment="spatial", scheme="hybrid_qs"``.
@@ -244,11 +246,34 @@ def summary(results: xr.Dataset) -> pd.DataFrame:
         about = {"members": len(set(runs.member.values)), "folds": len(set(runs.fold.values))}
         for part, (_, held_out) in PARTS[keys["split"]].items():
             # Every box trains in every fold: storage is never held out in space.
-            for name in ("discharge",) if held_out else results.data_vars:
+            for name in ("discharge",) if held_out else (n for n in UNITS if n in results):
                 for metric in results.metric.values:
                     scores = part_of(results, name, part, metric, **keys)
                     rows.append(keys | about | _quartiles(scores, part, name, metric))
     return pd.DataFrame(rows)
+
+
+def rivals(results: xr.Dataset, runs: Iterable[tuple[str, str]], scheme: str) -> pd.DataFrame:
+    """Compare kinds of the replacement network from the same start (Table S2).
+
+    Args:
+        results: of :func:`collect`.
+        runs: experiment and kind of network; the first member of each is taken.
+        scheme: its name.
+
+    Returns:
+        One row a kind: median NSE of discharge and storage in the validation years, steps and
+        hours.
+    """
+    rows = {}
+    for experiment, kind in runs:
+        keys = {"experiment": experiment, "scheme": scheme, "replacement": kind, "member": 0}
+        (hours,), (steps,) = (select(results, **keys)[name].values for name in ("hours", "steps"))
+        row = {"steps": int(steps), "hours": float(hours)}
+        for name, text in {"discharge": "median NSE of Q", "twsa": "median NSE of TWSA"}.items():
+            row[text] = float(part_of(results, name, "validation", **keys).median())
+        rows[kind] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
 
 
 def wide(summary: pd.DataFrame, metric: str = "NSE") -> pd.DataFrame:
@@ -372,6 +397,19 @@ def write(matrix: Matrix) -> xr.Dataset:
         with written_whole(folder / name) as part:
             table.to_csv(part, index=False, float_format="%.4g")
     return results
+
+
+def read_neighbours(folder: Path | str, experiment: str) -> pd.DataFrame:
+    """The table of :func:`neighbours` that :func:`write` kept, for one experiment.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = from_project(folder) / NEIGHBOURS
+    if not path.is_file():
+        raise InputError(f"{path}: no results here; `hybridlib results` gathers them")
+    table = pd.read_csv(path)
+    return table[table.experiment == experiment]
 
 
 def read(folder: Path | str) -> xr.Dataset:

@@ -293,3 +293,19 @@ def test_are_old_scores_kept_when_the_disk_is_full(scores, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "what stood there is kept" in str(full.value)
     assert path.read_text() == "old scores" and list(tmp_path.iterdir()) == [path]
+
+
+def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(tmp_path):
+    study = cases.tiny_study(tmp_path)
+    problem, learners = evaluation.open_untrained(study, "hydropynn")
+    pairs = evaluation.simulate_members(problem, learners)
+    assert "evap_true" not in pairs and "evap" not in evaluation.score(pairs, problem.split)
+    perfect = pairs.assign(evap_true=pairs.evap_simulated.isel(member=0, drop=True))
+    scores = evaluation.score(perfect, problem.split).evap
+    assert scores.sel(metric="NSE").values.tolist() == [[1.0], [1.0]]
+    assert scores.sel(metric="RMSE").values.tolist() == [[0.0], [0.0]]
+    parameters, pet = problem.driven_by(learners)
+    weather = problem.weather._replace(pet=pet)
+    _, series = problem.model.run(weather, parameters, problem.start, ["evap"])
+    january = np.asarray(series["evap"])[:31]
+    assert pairs.evap_simulated[0, 0] == pytest.approx(january.mean(), rel=1e-5)  # equal areas

@@ -20,7 +20,7 @@ from hybridlib.schemes import SCHEMES
 SERIES = {"discharge": "discharge at gauges", "twsa": "water storage on boxes"}
 LOWEST = -0.2
 """Where the axis of the parts ends; values below are counted at the rim."""
-COLOURS = {"discharge": "#0173b2", "twsa": "#de8f05"}
+COLOURS = {"discharge": "#0173b2", "twsa": "#de8f05", "evap": "#029e73"}
 
 
 def parts_table() -> pd.DataFrame:
@@ -127,29 +127,35 @@ def part_boxes(results: xr.Dataset, experiment: str, schemes: Iterable[str]) -> 
 
 
 def weight_sweep(results: xr.Dataset, scheme: str, experiments: Iterable[str]) -> Figure:
-    """Draw median and quartiles of both NSEs against the weight of discharge (Figure S3).
+    """Draw median and quartiles of the NSEs against the weight of discharge (Figure S3).
+
+    On a twin a third panel has the NSE of monthly evapotranspiration over the land, against the
+    truth.
 
     Args:
         results: of :func:`hybridlib.results.read`.
         scheme: its name.
         experiments: whose runs make the sweep, validated in the same years.
     """
-    values: dict[str, dict[float, np.ndarray]] = {name: {} for name in SERIES}
+    titles = SERIES | {"evap": "evapotranspiration"} if "evap" in results else SERIES
+    values: dict[str, dict[float, np.ndarray]] = {name: {} for name in titles}
     for experiment in experiments:
         runs = select(results, experiment=experiment, scheme=scheme)
         for weight in np.unique(runs.weight.values):
             keys = {"experiment": experiment, "scheme": scheme, "weight": weight}
-            for name in SERIES:
+            for name in titles:
                 scores = part_of(results, name, "validation", **keys).mean("member").values
                 values[name][float(weight)] = np.nanquantile(scores, [0.25, 0.5, 0.75])
-    fig, axes = plt.subplots(1, 2, figsize=(7.5, 3.2), sharex=True)
+    fig, axes = plt.subplots(1, len(titles), figsize=(7.5, 3.0), sharex=True)
     for ax, (name, by_weight) in zip(axes, values.items(), strict=True):
         weights = sorted(by_weight)
         low, median, high = np.array([by_weight[w] for w in weights]).T
         ax.fill_between(weights, low, high, color=COLOURS[name], alpha=0.2, label="quartiles")
-        ax.plot(weights, median, "o-", color=COLOURS[name], label="median")
-        ax.set(xlabel="weight of discharge in the loss (–)", ylabel="NSE (–)", title=SERIES[name])
-        ax.legend(loc="lower center")
+        ax.plot(weights, median, "o-", color=COLOURS[name], label="median", ms=4)
+        ax.set(title=titles[name])
+    fig.supxlabel("weight of discharge in the loss (–)", size="medium")
+    axes[0].set_ylabel("NSE (–)")
+    axes[0].legend(loc="lower center")
     return fig
 
 

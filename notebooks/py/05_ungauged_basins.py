@@ -42,7 +42,7 @@ from hybridlib import comparison, results, style
 from hybridlib.experiments import read_matrix
 from hybridlib.figures import hydrographs, schemes, transfer
 from hybridlib.schemes import SCHEMES
-from hybridlib.splits import Period, station_groups
+from hybridlib.splits import Period
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -70,10 +70,13 @@ transfer.parts_table()
 
 # %%
 stations = [str(name) for name in scores.station.values]
-transfer.groups_table(station_groups(stations))
+transfer.groups_table(results.read_neighbours(plan.results, "spatial"))
 
 # %% [markdown]
-# **Table. The four groups.** Names shortened. *Source: Amazon twin; the gauges are real.*
+# **Table. The gauges of each group, and what is left to tell of them.** Gauges that train above and
+# below on the same water's way, and the share of the catchment that drains through one of those
+# above. Few gauges here are truly without neighbours, so a random split tests gaps in a gauged
+# network more than basins without any gauge. *Source: Amazon twin; the gauges are real.*
 #
 # ### A fold, live
 #
@@ -156,6 +159,20 @@ transfer.weight_sweep(scores, swept, ["weights"]) if swept else print("not run y
 # **Figure S3. From storage alone (0) to discharge alone (1).** Hybrid(Q,S)+, one member, the same
 # 30 steps at every point. Scores are of the validation years, so they describe the weights but
 # must not be used to choose one. *Source: Amazon twin.*
+#
+# ## Does the network need to see its neighbours?
+
+# %%
+pd.options.display.float_format = "{:.3f}".format
+kinds = [("temporal", "conv3d"), ("rival", "fcnn")]
+results.rivals(scores, kinds, "hybrid_qs_plus")
+
+# %% [markdown]
+# **Table S2. Two replacement networks in Hybrid(Q,S)+.** `conv3d` sees the cells and days around
+# each cell; `fcnn` has kernels of one cell and one day, so it sees nothing but its own weather and
+# landscape. Same start, same split, validation years. The paper chose Conv3D after preliminary
+# experiments. The twin's PET error depends on the cell's own weather, so neighbours cannot help
+# much here; that they help on the real Amazon is not testable. *Source: Amazon twin.*
 #
 # ## How much is luck?
 
