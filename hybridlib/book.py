@@ -1,8 +1,9 @@
 """The book: Jupyter Book renders the pages and the notebooks that were run before.
 
-Three pages are written by code, so that they cannot fall behind it: the tables of variables, from
-the schema; how each notebook was run, from the notebook's own metadata; and the speed that was
-measured last, from the benchmarks' own table.
+Some pages are written by code, so that they cannot fall behind it: the tables of variables, from
+the schema; how each notebook was run, from the notebook's own metadata; the findings, from the
+numbers that the notebooks show; and the speed that was measured last, from the benchmarks' own
+table.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import nbformat
 import numpy as np
 
 from hybridlib import schema
+from hybridlib.findings import all_verdicts
 from hybridlib.notebooks import NOTEBOOKS, available
 
 ROOT = NOTEBOOKS.parent
@@ -45,7 +47,7 @@ def build(strict: bool = False, root: Path = ROOT) -> Path:
 def generated_pages(notebooks: Path = NOTEBOOKS) -> dict[str, str]:
     """Return the text of the pages that code writes, by file name in ``book/``."""
     pages = {"variables.md": _variables(), "status.md": _status(notebooks)}
-    return pages | {"speed_table.md": _speed(MEASURED)}
+    return pages | {"findings_table.md": _findings(notebooks), "speed_table.md": _speed(MEASURED)}
 
 
 def _variables() -> str:
@@ -103,6 +105,21 @@ def _speed(table: Path) -> str:
     page = [f"Measured on: {machine}.", ""]
     page += [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
     return "\n".join([*page, "", origin, ""])
+
+
+def _findings(folder: Path) -> str:
+    """Every claim of the paper with the twin's verdict and the section that computes it."""
+    table = all_verdicts(folder)
+    short = table.verdict.str.partition(",")[0]
+    counts = ", ".join(f"{word} {count}" for word, count in short.value_counts().items())
+    page = [f"{len(table)} claims: {counts}.", ""]
+    page += ["| § | the paper found | its numbers | on the twin | verdict | computed in |"]
+    page += ["|---|---|---|---|---|---|"]
+    for row in table.itertuples(index=False):
+        section, text, paper, here, verdict, chapter = row
+        link = f"{{ref}}`{chapter[:2]} <numbers-{chapter[:2]}>`" if chapter else "–"
+        page += [f"| {section} | {text} | {paper} | {here} | **{verdict}** | {link} |"]
+    return "\n".join([*page, ""])
 
 
 def _status_row(name: str, folder: Path) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,55 +39,10 @@ FIVE = ("hydropynn", "hydropynn_qs", "hybrid_q", "hybrid_qs", "hybrid_qs_plus")
 """The paper's five schemes, in its order."""
 WITHOUT_STORAGE = ("hydropynn", "hydropynn_q", "hybrid_q")
 """What is left of them where there is no gravimetry."""
-CEILING = "the truth itself"
-"""Row of the medians that holds the scores of a twin's truth."""
-UNDECIDED = 0.02
-"""Medians that differ by no more than this are called alike."""
 COARSE_DAYS = 120
 """Days on which bfloat16 is tried: a processor without it takes long."""
 LIVE_YEARS = 3
 """Years of the training period that a demonstration fits."""
-
-
-class Claim(NamedTuple):
-    """A finding of the paper: one scheme is better than another, or as good.
-
-    Attributes:
-        text: the finding.
-        of: "discharge" or "twsa".
-        better: title of the better scheme.
-        worse: title of the other.
-        medians: the paper's median NSEs of the other and the better, where it gives them.
-        alike: whether the finding is that they are as good.
-    """
-
-    text: str
-    of: str
-    better: str
-    worse: str
-    medians: str = "–"
-    alike: bool = False
-
-
-# fmt: off
-CLAIMS = (
-    Claim("training improves discharge, without a network, too", "discharge",
-          "HydroPyNN(Q,S)", "HydroPyNN", "0.59, 0.76"),
-    Claim("parameters from a network serve discharge as well as free ones", "discharge",
-          "Hybrid(Q,S)", "HydroPyNN(Q,S)", alike=True),
-    Claim("gravimetry costs some discharge", "discharge", "Hybrid(Q)", "Hybrid(Q,S)"),
-    Claim("trained on discharge alone, storage is worse than untrained", "twsa",
-          "HydroPyNN", "Hybrid(Q)"),
-    Claim("gravimetry repairs storage", "twsa", "Hybrid(Q,S)", "Hybrid(Q)"),
-    Claim("learning PET improves discharge", "discharge",
-          "Hybrid(Q,S)+", "Hybrid(Q,S)", "–, 0.83"),
-    Claim("learning PET improves storage", "twsa", "Hybrid(Q,S)+", "Hybrid(Q,S)", "–, 0.77"),
-    Claim("all together improve discharge", "discharge",
-          "Hybrid(Q,S)+", "HydroPyNN", "0.59, 0.83"),
-    Claim("all together improve storage", "twsa", "Hybrid(Q,S)+", "HydroPyNN", "≈ 0.57, 0.77"),
-)
-# fmt: on
-"""What Wang et al. (2024) found with the temporal split (section 4.1, Figure 5)."""
 
 
 @dataclass(frozen=True)
@@ -326,39 +280,6 @@ def medians(scores: Mapping[str, xr.Dataset], metric: str = "NSE") -> pd.DataFra
         series = (name for name in evaluation.UNITS if name in chosen)
         rows[title] = {name: float(chosen[name].median()) for name in series}
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def findings(medians: pd.DataFrame) -> pd.DataFrame:
-    """Hold what the paper found about the schemes against medians in the validation years.
-
-    Args:
-        medians: NSE, of :func:`medians`.
-
-    Returns:
-        For every claim the paper's medians, ours by scheme and the verdict. A difference of no
-        more than :data:`UNDECIDED` decides nothing. Where a row :data:`CEILING` is in the table
-        and the weaker scheme lies as near to it, no difference could: "not testable".
-    """
-    rows = []
-    for claim in CLAIMS:
-        row = {"the paper found": claim.text, "its medians": claim.medians, "here": "–"}
-        verdict = "not testable"
-        if claim.of in medians and {claim.better, claim.worse} <= set(medians.index):
-            worse, better = medians.loc[[claim.worse, claim.better], claim.of]
-            row["here"] = f"{claim.worse} {worse:.3f}, {claim.better} {better:.3f}"
-            verdict = _verdict(better - worse, claim.alike)
-            if CEILING in medians.index and verdict in ("undecided", "reproduced"):
-                least = min(worse, better)
-                near = medians.loc[CEILING, claim.of] - least <= UNDECIDED
-                verdict = "not testable, too near the ceiling" if near else verdict
-        rows.append(row | {"verdict": verdict})
-    return pd.DataFrame(rows, index=range(1, len(rows) + 1))
-
-
-def _verdict(gain: float, alike: bool) -> str:
-    if abs(gain) <= UNDECIDED:
-        return "reproduced" if alike else "undecided"
-    return "reproduced" if gain > 0 and not alike else "not reproduced"
 
 
 def schedules(runs: Mapping[str, Path | str]) -> pd.DataFrame:

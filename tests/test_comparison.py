@@ -133,44 +133,6 @@ def test_does_bfloat16_change_one_year_of_pet_a_little(tmp_path):
     assert table.loss.float32 != table.loss.bfloat16
 
 
-def test_is_each_finding_judged_by_its_own_medians():
-    medians = pd.DataFrame(
-        {
-            "discharge": [0.60, 0.76, 0.75, 0.76, 0.90],
-            "twsa": [0.57, 0.70, 0.50, 0.71, 0.70],
-        },
-        index=["HydroPyNN", "HydroPyNN(Q,S)", "Hybrid(Q)", "Hybrid(Q,S)", "Hybrid(Q,S)+"],
-    )
-    found = comparison.findings(medians)
-    assert found.verdict.tolist() == [
-        "reproduced",  # 0.60, 0.76
-        "reproduced",  # alike
-        "undecided",  # 0.76, 0.75
-        "reproduced",  # 0.50 below 0.57
-        "reproduced",
-        "reproduced",
-        "undecided",  # 0.71, 0.70
-        "reproduced",
-        "reproduced",
-    ]
-    assert found.here[1] == "HydroPyNN 0.600, HydroPyNN(Q,S) 0.760"
-    medians.loc["Hybrid(Q,S)"] -= 0.2
-    assert comparison.findings(medians).verdict[2] == "not reproduced"
-    small = comparison.findings(medians.loc[["HydroPyNN", "Hybrid(Q)"], ["discharge"]])
-    assert set(small.verdict) == {"not testable"}
-
-
-def test_is_no_verdict_given_where_the_weaker_scheme_is_at_the_ceiling():
-    titles = ["HydroPyNN", "Hybrid(Q,S)", "Hybrid(Q,S)+", comparison.CEILING]
-    medians = pd.DataFrame({"discharge": [0.7, 0.97, 0.979, 0.98]}, titles)
-    medians["twsa"] = [0.8, 0.9, 0.905, 0.98]
-    found = comparison.findings(medians).set_index("the paper found").verdict
-    near = "not testable, too near the ceiling"
-    assert found["learning PET improves discharge"] == near
-    assert found["learning PET improves storage"] == "undecided"
-    assert found["all together improve discharge"] == "reproduced"
-
-
 def test_are_fields_the_mean_over_members(study, folders):
     opened = comparison.open_all(study, folders)
     trained = opened["Hybrid(Q)"]

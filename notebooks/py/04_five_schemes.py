@@ -37,7 +37,7 @@ retrain: bool = False  # train every scheme in full instead of loading weights; 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, evaluation, moselle, recovery, style
+from hybridlib import comparison, evaluation, findings, moselle, recovery, style
 from hybridlib.figures import framework, schemes
 from hybridlib.twin.make import open_or_make
 
@@ -168,7 +168,7 @@ comparison.schedules({"the paper's": "data/runs/paper/hybrid_qs", "ours": f"{run
 pairs = comparison.simulate_all(trained)
 scores = {title: evaluation.score(pair, split) for title, pair in pairs.items()}
 ceiling = recovery.truth_scores(data, trained["HydroPyNN"].problem) if twin else None
-medians = comparison.medians(scores | ({"the truth itself": ceiling} if twin else {}))
+medians = comparison.medians(scores | ({findings.CEILING: ceiling} if twin else {}))
 medians
 
 # %% tags=["hide-input"]
@@ -190,7 +190,8 @@ schemes.score_boxes(scores, ceiling=ceiling);
 
 # %%
 pd.options.display.max_colwidth = 80
-comparison.findings(medians)
+numbers = findings.scheme_numbers(medians)
+findings.verdicts(findings.SCHEME_CLAIMS, numbers)
 
 # %% [markdown]
 # **Table. Findings and verdicts.** *Source: columns one and two the paper, real Amazon; the rest
@@ -352,6 +353,15 @@ schemes.moselle_curves(results, curves);
 # scores higher there, too. The spread of the seeds is the luck of the start. With one gauge and
 # two years the true uncertainty is larger and not known.
 #
+# (numbers-04)=
+# ## The numbers
+#
+# {doc}`../book/findings` reads them here.
+
+# %% tags=["hide-output"]
+numbers
+
+# %% [markdown]
 # ## What to keep
 #
 # - Each scheme is HydroPy with other knobs free. The water balance holds in all of them.

@@ -38,7 +38,7 @@ live_steps: int = 3  # steps of training shown live
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, results, style
+from hybridlib import comparison, findings, results, style
 from hybridlib.experiments import read_matrix
 from hybridlib.figures import hydrographs, schemes, transfer
 from hybridlib.schemes import SCHEMES
@@ -202,6 +202,22 @@ waiting if len(waiting) else "every run of the matrix is finished"
 # **Table. What was not run, and what it would cost.** Hours on two cores, from the pace of finished
 # runs of the same scheme. Nothing is filled in for them.
 #
+# (numbers-05)=
+# ### What the paper found, and what we find on the twin
+
+# %%
+numbers = findings.transfer_numbers(scores)
+findings.verdicts(findings.TRANSFER_CLAIMS, numbers)
+
+# %% [markdown]
+# **Table. Findings and verdicts.** *Source: columns two and three the paper, real Amazon; the rest
+# Amazon twin. The levels of the two do not compare.* {doc}`../book/findings` reads the numbers
+# below.
+
+# %% tags=["hide-output"]
+numbers
+
+# %% [markdown]
 # ## Run it yourself
 #
 # ```bash

@@ -1,0 +1,252 @@
+"""What the paper found, what its twin says, and a verdict for each claim.
+
+Chapters show their numbers as :class:`Numbers`; the page of findings reads them from the executed
+notebooks, so that no number on it was typed in. The paper is Wang et al. (2024), Water Resources
+Research 60, e2023WR036170; its numbers are of the real Amazon.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridlib.results import paired, part_of
+from hybridlib.schema import InputError
+from hybridlib.schemes import SCHEMES
+
+MIME = "application/vnd.hybridlib.numbers+json"
+"""Under which a notebook keeps its numbers, beside the table that readers see."""
+CEILING = "the truth itself"
+"""Row of the medians that holds the scores of a twin's truth."""
+UNDECIDED = 0.02
+"""Median scores that differ by no more than this are called alike."""
+SIGNIFICANT = 0.01
+"""The paper's level of significance."""
+SERIES = {"discharge": "NSE of Q", "twsa": "NSE of TWSA"}
+
+
+class Numbers(dict):
+    """Numbers of a chapter by name, shown as a table; NaN where there is none."""
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        table = pd.DataFrame({"value": [f"{value:.4g}" for value in self.values()]}, list(self))
+        kept = {name: value if np.isfinite(value) else None for name, value in self.items()}
+        return {MIME: kept, "text/html": table.to_html(), "text/plain": table.to_string()}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A finding of the paper.
+
+    Attributes:
+        section: of the paper.
+        text: the finding.
+        paper: the paper's numbers, where it gives them.
+        chapter: the notebook whose numbers judge it.
+        numbers: their names.
+        holds: called with them; whether the finding holds here, or None where they decide nothing.
+        bound: name of a score that no model can be expected to exceed, of those of the chapter.
+        not_testable: why nothing here can judge it; empty where something does.
+    """
+
+    section: str
+    text: str
+    paper: str = "–"
+    chapter: str = ""
+    numbers: tuple[str, ...] = ()
+    holds: Callable[..., bool | None] = bool
+    bound: str = ""
+    not_testable: str = ""
+
+
+def better(worse: float, best: float) -> bool | None:
+    """Whether the second score is higher by more than :data:`UNDECIDED`; None where alike."""
+    return None if abs(best - worse) <= UNDECIDED else best > worse
+
+
+def alike(one: float, other: float) -> bool:
+    """Whether two scores differ by no more than :data:`UNDECIDED`."""
+    return abs(one - other) <= UNDECIDED
+
+
+def surely_better(worse: float, best: float, p: float) -> bool | None:
+    """Whether the second score is higher and a test says so; None where the test does not."""
+    return best > worse if p < SIGNIFICANT else None
+
+
+def _schemes(text: str, series: str, worse: str, best: str, paper: str = "–", how=better) -> Claim:
+    """A claim of section 4.1 about medians of two schemes in the validation years."""
+    name = SERIES[series]
+    numbers = tuple(f"{name}, {title}" for title in (worse, best))
+    bound = f"{name}, {CEILING}"
+    return Claim("4.1", text, paper, "04_five_schemes", numbers, how, bound)
+
+
+# fmt: off
+SCHEME_CLAIMS = (
+    _schemes("training improves discharge, without a network, too", "discharge",
+             "HydroPyNN", "HydroPyNN(Q,S)", "0.59, 0.76"),
+    _schemes("parameters from a network serve discharge as well as free ones", "discharge",
+             "HydroPyNN(Q,S)", "Hybrid(Q,S)", how=alike),
+    _schemes("gravimetry costs some discharge", "discharge", "Hybrid(Q,S)", "Hybrid(Q)"),
+    _schemes("trained on discharge alone, storage is worse than untrained", "twsa",
+             "Hybrid(Q)", "HydroPyNN"),
+    _schemes("gravimetry repairs storage", "twsa", "Hybrid(Q)", "Hybrid(Q,S)"),
+    _schemes("learning PET improves discharge", "discharge",
+             "Hybrid(Q,S)", "Hybrid(Q,S)+", "–, 0.83"),
+    _schemes("learning PET improves storage", "twsa", "Hybrid(Q,S)", "Hybrid(Q,S)+", "–, 0.77"),
+    _schemes("all together improve discharge", "discharge",
+             "HydroPyNN", "Hybrid(Q,S)+", "0.59, 0.83"),
+    _schemes("all together improve storage", "twsa",
+             "HydroPyNN", "Hybrid(Q,S)+", "≈ 0.57, 0.77"),
+)
+"""What the paper found about the schemes in time (section 4.1, Figure 5)."""
+
+TRANSFER = "05_ungauged_basins"
+TRANSFER_CLAIMS = (
+    Claim("4.2", "at gauges held out, Hybrid(Q,S) is better than the untrained model", "0.63, 0.66",
+          TRANSFER, ("held out, HydroPyNN", "held out, Hybrid(Q,S)"), better),
+    Claim("4.2", "at gauges held out, Hybrid(Q,S)+ is better than the untrained model",
+          "0.63, 0.80, p < 0.01", TRANSFER,
+          ("held out, HydroPyNN", "held out, Hybrid(Q,S)+", "p, Hybrid(Q,S)+ and HydroPyNN"),
+          surely_better),
+    Claim("4.2", "at gauges held out, Hybrid(Q,S)+ is better than Hybrid(Q,S)",
+          "0.66, 0.80, p < 0.01", TRANSFER,
+          ("held out, Hybrid(Q,S)", "held out, Hybrid(Q,S)+", "p, Hybrid(Q,S)+ and Hybrid(Q,S)"),
+          surely_better),
+    Claim("4.2", "only three gauges held out score below 0.70 with Hybrid(Q,S)+", "3", TRANSFER,
+          ("held out below 0.70, Hybrid(Q,S)+",), lambda count: count <= 3),
+    Claim("4.2", "Hybrid(Q,S)+ keeps its skill where neither gauge nor year trained", "0.76",
+          TRANSFER, ("held out in both, HydroPyNN", "held out in both, Hybrid(Q,S)+"), better),
+    Claim("5.3", "scores hardly depend on the random start (standard deviation of the median)", "–",
+          TRANSFER, ("spread of NSE of Q, Hybrid(Q,S)",), lambda spread: spread <= UNDECIDED),
+)
+"""What the paper found with gauges held out (sections 4.2 and 5.3, Figures 6, S6 and S9)."""
+
+UNTESTABLE = (
+    Claim("4.1", "training is far cheaper than a heuristic calibration of HydroPy",
+          not_testable="no calibration of the original was run here"),
+    Claim("5.1", "the learned PET is the most plausible one for the Amazon",
+          not_testable="a twin knows nothing of the real Amazon's PET"),
+)
+# fmt: on
+
+
+def judge(claim: Claim, numbers: Mapping[str, float]) -> dict[str, str]:
+    """Hold a claim against the numbers of its chapter.
+
+    Args:
+        claim: of the paper.
+        numbers: of the chapter, by name.
+
+    Returns:
+        section, "the paper found", "its numbers", "here", and the verdict: "reproduced", "not
+        reproduced", "undecided" or "not testable" with the reason. Where :attr:`Claim.bound` is
+        known and the weaker of two scores lies as near to it as :data:`UNDECIDED`, no difference
+        could show: not testable.
+    """
+    values = [numbers.get(name, np.nan) for name in claim.numbers]
+    known = bool(values) and bool(np.isfinite(values).all())
+    row = {
+        "section": claim.section,
+        "the paper found": claim.text,
+        "its numbers": claim.paper,
+        "here": ", ".join(f"{n}: {v:.3g}" for n, v in zip(claim.numbers, values, strict=True))
+        if known
+        else "–",
+    }
+    if claim.not_testable or not known:
+        why = claim.not_testable or "the numbers are missing"
+        return row | {"verdict": f"not testable, {why}"}
+    held = claim.holds(*values)
+    ceiling = numbers.get(claim.bound, np.nan)
+    if held is not False and ceiling - min(values) <= UNDECIDED:
+        return row | {"verdict": "not testable, too near the ceiling"}
+    verdict = {True: "reproduced", False: "not reproduced", None: "undecided"}[held]
+    return row | {"verdict": verdict}
+
+
+def verdicts(claims: Iterable[Claim], numbers: Mapping[str, float]) -> pd.DataFrame:
+    """Judge claims of one chapter, one row each."""
+    rows = [judge(claim, numbers) for claim in claims]
+    return pd.DataFrame(rows, index=range(1, len(rows) + 1))
+
+
+def scheme_numbers(medians: pd.DataFrame) -> Numbers:
+    """Name the medians of :func:`hybridlib.comparison.medians` for the claims about schemes."""
+    return Numbers(
+        {
+            f"{SERIES[name]}, {title}": float(medians.loc[title, name])
+            for name in medians.columns
+            for title in medians.index
+        }
+    )
+
+
+def transfer_numbers(results: xr.Dataset) -> Numbers:
+    """Medians of discharge where gauges are held out, their tests, and the spread over members.
+
+    Args:
+        results: of :func:`hybridlib.results.read`.
+    """
+    numbers, spatial = Numbers(), {}
+    parts = {"held out": ("spatial", "validation")}
+    parts["held out in both"] = ("spatiotemporal", "validation in both")
+    for text, (experiment, part) in parts.items():
+        for name in ("hydropynn", "hybrid_qs", "hybrid_qs_plus"):
+            try:
+                scores = part_of(results, "discharge", part, experiment=experiment, scheme=name)
+            except InputError:  # not run
+                continue
+            numbers[f"{text}, {SCHEMES[name].title}"] = float(scores.mean("member").median())
+            if experiment == "spatial":
+                spatial[SCHEMES[name].title] = scores
+    plus = "Hybrid(Q,S)+"
+    if plus in spatial:
+        below = (spatial[plus].mean("member") < 0.70).sum()
+        numbers[f"held out below 0.70, {plus}"] = float(below)
+        for other in [title for title in spatial if title != plus]:
+            test = paired(spatial[plus], spatial[other])
+            numbers[f"p, {plus} and {other}"] = test["p (t-test)"]
+    keys = {"experiment": "temporal", "scheme": "hybrid_qs"}
+    members = part_of(results, "discharge", "validation", **keys).median("station")
+    if members.size > 1:
+        numbers["spread of NSE of Q, Hybrid(Q,S)"] = float(members.std(ddof=1))
+    return numbers
+
+
+def read_numbers(notebook: Path) -> Numbers:
+    """Numbers that an executed notebook shows; none where it has not run."""
+    if not notebook.is_file():
+        return Numbers()
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    found = Numbers()
+    for output in outputs:
+        kept = output.get("data", {}).get(MIME, {})
+        found |= {name: np.nan if value is None else value for name, value in kept.items()}
+    return found
+
+
+def all_verdicts(folder: Path) -> pd.DataFrame:
+    """Judge every claim by the numbers of the executed notebooks in a folder.
+
+    Returns:
+        As :func:`verdicts`, with the chapter, in the order of the paper's sections.
+    """
+    rows = []
+    numbers = {path.stem: read_numbers(path) for path in sorted(folder.glob("*.ipynb"))}
+    for claim in CLAIMS:
+        rows.append(judge(claim, numbers.get(claim.chapter, {})) | {"chapter": claim.chapter})
+    table = pd.DataFrame(rows).sort_values("section", kind="stable")
+    return table.set_index(pd.RangeIndex(1, len(table) + 1))
+
+
+CLAIMS = (*SCHEME_CLAIMS, *TRANSFER_CLAIMS, *UNTESTABLE)
+"""All findings of sections 4 to 6, in the order of the chapters that judge them."""

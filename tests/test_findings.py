@@ -1,0 +1,80 @@
+"""Is each finding judged by the numbers that the chapters show, and by nothing else?"""
+
+from __future__ import annotations
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from hybridlib import findings
+from hybridlib.findings import CEILING, CLAIMS, MIME, Claim, Numbers, judge, verdicts
+from hybridlib.notebooks import NOTEBOOKS, available
+
+TITLES = ["HydroPyNN", "HydroPyNN(Q,S)", "Hybrid(Q)", "Hybrid(Q,S)", "Hybrid(Q,S)+"]
+
+
+def _medians(discharge, twsa, index=TITLES) -> Numbers:
+    return findings.scheme_numbers(pd.DataFrame({"discharge": discharge, "twsa": twsa}, index))
+
+
+def test_is_each_claim_judged_by_its_own_medians():
+    numbers = _medians([0.60, 0.76, 0.75, 0.76, 0.90], [0.57, 0.70, 0.50, 0.71, 0.70])
+    found = verdicts(findings.SCHEME_CLAIMS, numbers)
+    assert found.verdict.tolist() == [
+        "reproduced",  # 0.60, 0.76
+        "reproduced",  # alike
+        "undecided",  # 0.76, 0.75
+        "reproduced",  # 0.50 below 0.57
+        "reproduced",
+        "reproduced",
+        "undecided",  # 0.71, 0.70
+        "reproduced",
+        "reproduced",
+    ]
+    assert found.here[1] == "NSE of Q, HydroPyNN: 0.6, NSE of Q, HydroPyNN(Q,S): 0.76"
+    numbers["NSE of Q, Hybrid(Q,S)"] -= 0.2
+    assert verdicts(findings.SCHEME_CLAIMS, numbers).verdict[2] == "not reproduced"
+
+
+def test_is_no_verdict_given_without_numbers_or_at_the_ceiling():
+    titles = ["HydroPyNN", "Hybrid(Q,S)", "Hybrid(Q,S)+", CEILING]
+    numbers = _medians([0.7, 0.97, 0.979, 0.98], [0.8, 0.9, 0.905, 0.98], titles)
+    found = verdicts(findings.SCHEME_CLAIMS, numbers).set_index("the paper found").verdict
+    near = "not testable, too near the ceiling"
+    assert found["learning PET improves discharge"] == near
+    assert found["learning PET improves storage"] == "undecided"
+    assert found["all together improve discharge"] == "reproduced"
+    assert found["gravimetry costs some discharge"] == "not testable, the numbers are missing"
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict"), [(0.001, "reproduced"), (0.3, "undecided")]
+)  # fmt: skip
+def test_does_a_test_that_decides_nothing_leave_the_claim_undecided(p, verdict):
+    claim = Claim("4.2", "b is better", numbers=("a", "b", "p"), holds=findings.surely_better)
+    assert judge(claim, {"a": 0.5, "b": 0.8, "p": p})["verdict"] == verdict
+    assert judge(claim, {"a": 0.8, "b": 0.5, "p": 0.001})["verdict"] == "not reproduced"
+
+
+def test_are_numbers_read_from_the_notebook_that_shows_them(tmp_path):
+    numbers = Numbers(a=1.25, b=np.nan)
+    bundle = numbers._repr_mimebundle_()
+    assert "1.25" in bundle["text/html"] and bundle[MIME] == {"a": 1.25, "b": None}
+    cell = nbformat.v4.new_code_cell("numbers")
+    cell.outputs = [nbformat.v4.new_output("execute_result", bundle)]
+    path = tmp_path / "04_five_schemes.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    found = findings.read_numbers(path)
+    assert found["a"] == 1.25 and np.isnan(found["b"])
+    assert findings.read_numbers(tmp_path / "none.ipynb") == {}
+
+
+def test_names_every_claim_a_chapter_of_the_book_whose_numbers_are_there():
+    chapters = set(available(NOTEBOOKS))
+    for claim in CLAIMS:
+        if claim.not_testable:
+            continue
+        assert claim.chapter in chapters, claim.text
+        shown = findings.read_numbers(NOTEBOOKS / f"{claim.chapter}.ipynb")
+        assert set(claim.numbers) <= set(shown), claim.text
