@@ -416,13 +416,16 @@ def agreement(
     return row | dict(zip(MEASURES, found, strict=True))
 
 
-def agreement_table(towers: xr.Dataset, simulated: xr.DataArray, period: Period) -> pd.DataFrame:
+def agreement_table(
+    towers: xr.Dataset, simulated: xr.DataArray, period: Period, against: str = "et"
+) -> pd.DataFrame:
     """Agreement of every scheme with every tower, one row each (the numbers of Figure 10).
 
     Args:
         towers: of :func:`find_towers`.
         simulated: of :func:`at_towers`.
         period: years that count.
+        against: "et", what a tower reports, or "et_true", what happened in a twin's cell.
 
     Raises:
         InputError: no day of the study in the period.
@@ -433,7 +436,7 @@ def agreement_table(towers: xr.Dataset, simulated: xr.DataArray, period: Period)
         raise InputError(f"period {period}: no day; the study has {days[0]:%F} to {days[-1]:%F}")
     rows = {}
     for tower in towers.tower.values:
-        seen = towers.et.sel(tower=tower).values[inside]
+        seen = towers[against].sel(tower=tower).values[inside]
         for scheme in simulated.scheme.values:
             run = simulated.sel(tower=tower, scheme=scheme).values[inside].astype(float)
             rows[str(tower), str(scheme)] = agreement(run, seen, days[inside])
@@ -449,22 +452,29 @@ def tower_findings(table: pd.DataFrame, schemes: tuple[str, ...]) -> pd.DataFram
         schemes: titles that the claims are about.
     """
     chosen = table[table.index.isin(schemes, level="scheme") & table.r.notna()]
-    correlated = (chosen["p by these"] < SIGNIFICANT) & (chosen.r > 0)
-    alike = chosen["within its range"] >= SAME_RANGE
+    p, share = chosen["p by these"], chosen["within its range"]
+    correlated = (p < SIGNIFICANT) & (chosen.r > 0)
+    alike = share >= SAME_RANGE
     rows = []
     for claim, held, shown in (
-        (f"daily ET correlates with the towers' (p < {SIGNIFICANT:g})", correlated, "r"),
-        ("measured and modelled ET are within the same range", alike, "within its range"),
+        (
+            f"daily ET correlates with the towers' (p < {SIGNIFICANT:g})",
+            correlated,
+            [f"r {r:.2f}, p {by:.1g}" for r, by in zip(chosen.r, p, strict=True)],
+        ),
+        (
+            "measured and modelled ET are within the same range",
+            alike,
+            [f"{days:.1%} of days" for days in share],
+        ),
     ):
-        here = [
-            f"{tower}, {scheme}: {value:.2f}" for (tower, scheme), value in chosen[shown].items()
-        ]
+        pairs = zip(chosen.index, shown, strict=True)
         verdict = "reproduced" if held.all() else "not reproduced"
         rows.append(
             {
                 "the paper found": claim,
-                "here": f"{shown}: {'; '.join(here)}" if here else "–",
-                "verdict": verdict if here else "not testable",
+                "here": "; ".join(f"{' '.join(row)}: {text}" for row, text in pairs) or "–",
+                "verdict": verdict if len(chosen) else "not testable",
             }
         )
     return pd.DataFrame(rows, index=range(1, len(rows) + 1))
