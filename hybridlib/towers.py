@@ -31,7 +31,8 @@ FOOTPRINT, FOOTPRINT_MEMORY = 0.08, 60.0
 """Relative departure of the 1-2 km that a tower sees from its cell, and how long one lasts (days).
 Our choice."""
 READING = 0.10
-"""Relative random error of a day. Our choice; a half hour's is 13 % and more."""
+"""Relative random error of a day. Our choice; a half hour's is 13 % and some W m-2
+(doi 10.1016/j.agrformet.2008.08.011, Figure 5)."""
 MISSING_SHARE, GAP = 0.35, 8.0
 """Share of days without a value, and mean length of a gap (days). Our choice."""
 SEED = 34
