@@ -19,11 +19,10 @@ from hybridlib.observe import BOX_DEGREES
 from hybridlib.schema import DISCHARGE, FORCING, LANDSURFACE, TWSA
 from hybridlib.study import Study
 from hybridlib.style import OBSERVED
+from hybridlib.towers import SITES
 from hybridlib.twin import geography
 from hybridlib.twin.geography import Geography
 
-TOWERS = {"K34": (-2.609, -60.209), "K67": (-2.857, -54.959)}
-"""Latitude and longitude of the two flux towers of the LBA programme."""
 GROUPS = ("forcing", "landsurface", "attributes", "discharge", "twsa", "truth")
 LEAST_SHARE = 0.008
 """Rivers that drain less than this share of the basin are not drawn on overview maps."""
@@ -157,7 +156,7 @@ def _relief(ax, study: Study) -> None:
     for number, (lat, lon) in enumerate(zip(gauges.cell_lat, gauges.cell_lon, strict=True), 1):
         _label(ax, lat, lon, str(number), OBSERVED)
     west, east, south, north = maps.extent_of(inside, 0)
-    for name, (lat, lon) in TOWERS.items():
+    for name, (lat, lon) in SITES.items():
         if west < lon < east and south < lat < north:
             ax.plot(lon, lat, "^", color="white", markeredgecolor="black", markersize=8)
             _label(ax, lat, lon, name, "black", weight="bold")

@@ -1,0 +1,488 @@
+"""Evapotranspiration of the schemes, and PET compared: formulas, what was learned, the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridlib import pet
+from hybridlib.comparison import Trained, simulate_fields
+from hybridlib.recovery import correlation, rmse
+from hybridlib.schema import SECONDS_PER_DAY, InputError
+from hybridlib.schemes import find_scheme
+from hybridlib.splits import Period, Split
+from hybridlib.study import Study
+
+FORMULAS = {
+    "penman-monteith": "Penman–Monteith",
+    "hargreaves-samani": "Hargreaves–Samani",
+    "priestley-taylor": "Priestley–Taylor",
+}
+"""Titles of the formulas of :data:`hybridlib.pet.FORMULAS`, in the paper's order."""
+LOW, _, HIGH = FORMULAS.values()
+"""The two formulas between which the paper finds the learned PET."""
+TRUTH = "truth"
+OVER_YEAR, BY_CELL = "over the year", "from cell to cell"
+DAYS_A_YEAR = 365.25
+MIDDLE = (90, 270)
+"""Days of the year on which the paper finds the learned PET close to Penman-Monteith."""
+LOWLAND, MOUNTAIN = 500.0, 1000.0
+"""Below and above these heights (m) a cell counts as lowland and as Andes. Ours."""
+CLEAR = 0.02
+"""Relative departure of a region's PET from the mean lowland's that counts as one. Ours."""
+ALIKE = 0.7
+"""Correlation of two seasons from which they count as consistent. Ours."""
+WEATHER = {
+    "tas": "temperature",
+    "huss": "humidity",
+    "sfcwind": "wind",
+    "rsds": "shortwave",
+    "rlds": "longwave",
+}
+
+
+def focus_and_companion(
+    schemes: Mapping[str, Trained], name: str, report: Callable[[str], None] = print
+) -> tuple[str, str]:
+    """Titles of the scheme in focus and of the one it is shown beside.
+
+    The companion is Hybrid(Q,S) as in the paper's Figure 10, or else the untrained scheme.
+
+    Args:
+        schemes: by title.
+        name: of the scheme asked for; where the study has no data for it, the richest one is
+            taken and ``report`` says so.
+        report: called with a sentence.
+
+    Raises:
+        InputError: a name that no scheme has.
+    """
+    title = find_scheme(name).title
+    if title not in schemes:
+        richest = list(schemes)[-1]
+        report(f"{title}: this study has no data for it; {richest} is shown instead")
+        title = richest
+    beside = find_scheme("hybrid_qs").title
+    return title, beside if beside in schemes and beside != title else next(iter(schemes))
+
+
+def shown_years(text: str, split: Split) -> Period:
+    """Years like "2003-2016"; by default all from the first that trains, as in the paper.
+
+    Raises:
+        InputError: of :meth:`hybridlib.splits.Period.parse`.
+    """
+    return Period.parse(text) if text else Period(split.train.first, split.validation.last)
+
+
+def simulate_evaporation(
+    schemes: Mapping[str, Trained], member: int | None = None
+) -> dict[str, xr.Dataset]:
+    """Daily evapotranspiration of every cell, mm d-1, "evap" (time, cell), by title.
+
+    Args:
+        schemes: by title.
+        member: place of one member; the mean over all of them by default. The untrained scheme
+            has only one.
+    """
+    return {
+        title: simulate_fields(trained, ["evap"], member if trained.config else None)
+        for title, trained in schemes.items()
+    }
+
+
+def possible_formulas(study: Study) -> list[str]:
+    """Names of the formulas that a study has the weather for."""
+    known = set(study.forcing.data_vars)
+    return [name for name in FORMULAS if known.issuperset(pet.FORMULAS[name].variables)]
+
+
+def pet_fields(study: Study, trained: Trained, member: int | None = None) -> xr.Dataset:
+    """PET by every formula, of a scheme and, on a twin, of the truth.
+
+    Args:
+        study: the prepared study.
+        trained: the scheme.
+        member: place of one member; the mean over all of them by default.
+
+    Returns:
+        mm d-1, float32, (time, cell), by title: the formulas that the weather allows, the scheme
+        and "truth".
+
+    Raises:
+        InputError: a member that is not there.
+    """
+    basin, days = study.basin, trained.problem.days
+    weather = _packed_weather(study, possible_formulas(study), days)
+    fields = {
+        FORMULAS[name]: pet.potential_evaporation(weather, name).values * SECONDS_PER_DAY
+        for name in possible_formulas(study)
+    }
+    fields[trained.problem.scheme.title] = _learned(trained, member)
+    if study.has("truth"):
+        true = study.group("truth").evspsblpot.sel(time=days)
+        fields[TRUTH] = basin.pack(true) * SECONDS_PER_DAY
+    attrs = {"units": "mm d-1", "long_name": "potential evapotranspiration"}
+    dims = ("time", "cell")
+    return xr.Dataset(
+        {title: (dims, field.astype("float32"), attrs) for title, field in fields.items()},
+        {"time": days},
+    )
+
+
+def _packed_weather(study: Study, formulas: Iterable[str], days: pd.DatetimeIndex) -> xr.Dataset:
+    """What some formulas read, (time, cell)."""
+    names = dict.fromkeys(name for each in formulas for name in pet.FORMULAS[each].variables)
+    basin, forcing = study.basin, study.forcing.sel(time=days)
+    fields = {name: (("time", "cell"), basin.pack(forcing[name])) for name in names}
+    return xr.Dataset(fields, {"time": days, "lat": ("cell", basin.lat[basin.row])})
+
+
+def _learned(trained: Trained, member: int | None) -> np.ndarray:
+    """PET of one member or the mean over all, mm d-1, (time, cell)."""
+    count = len(trained.learners)
+    if member is not None and not 0 <= member < count:
+        raise InputError(f"member is {member}; expected 0 to {count - 1}")
+    return trained.pet.mean(axis=0) if member is None else trained.pet[member]
+
+
+def day_of_year(days: pd.DatetimeIndex) -> np.ndarray:
+    """Day of a year without 29 February, 1 to 365; 0 on 29 February itself."""
+    later = days.is_leap_year & (days.month > 2)
+    return np.where((days.month == 2) & (days.day == 29), 0, days.dayofyear - later)
+
+
+def _inside(fields: xr.Dataset, period: Period) -> xr.Dataset:
+    days = fields.indexes["time"]
+    inside = period.holds(days)
+    if not inside.any():
+        raise InputError(f"period {period}: no day; the study has {days[0]:%F} to {days[-1]:%F}")
+    return fields.isel(time=inside)
+
+
+def climatology(study: Study, fields: xr.Dataset, period: Period) -> pd.DataFrame:
+    """Basin mean of every day of the year, mm d-1, one column a field (Figure 11a).
+
+    Cells count by their land area. Days are not smoothed, and 29 February is left out, so that a
+    number means the same date in every year.
+
+    Args:
+        study: the prepared study.
+        fields: of :func:`pet_fields`.
+        period: years that count.
+
+    Raises:
+        InputError: no day in the period.
+    """
+    chosen = _inside(fields, period)
+    weights = study.basin.area / study.basin.area.sum()
+    daily = pd.DataFrame({title: field.values @ weights for title, field in chosen.items()})
+    day = day_of_year(chosen.indexes["time"])
+    return daily[day > 0].groupby(day[day > 0]).mean().rename_axis("day of year")
+
+
+def annual_maps(study: Study, fields: xr.Dataset, period: Period) -> xr.Dataset:
+    """Mean PET of a year, mm, (lat, lon), NaN where there is no land (Figure 11b).
+
+    Args:
+        study: the prepared study.
+        fields: of :func:`pet_fields`.
+        period: years that count.
+
+    Raises:
+        InputError: no day in the period.
+    """
+    basin, chosen = study.basin, _inside(fields, period)
+    attrs = {"long_name": "mean annual PET", "units": "mm"}
+    grids = {}
+    for title, field in chosen.items():
+        year = field.values.mean(axis=0, dtype=float) * DAYS_A_YEAR
+        grids[title] = ("lat", "lon"), basin.unpack(np.where(basin.land, year, np.nan)), attrs
+    return xr.Dataset(grids, {"lat": basin.lat, "lon": basin.lon})
+
+
+def seasons(season: pd.DataFrame) -> pd.DataFrame:
+    """Mean PET of the year, of days 90 to 270 and of the other days, mm d-1, a row a field.
+
+    Where both formulas are there, the last two columns tell how far PET lies on the way from
+    Penman-Monteith (0) to Priestley-Taylor (1).
+
+    Args:
+        season: of :func:`climatology`.
+    """
+    middle = (season.index >= MIDDLE[0]) & (season.index <= MIDDLE[1])
+    parts = {"year": season, "days 90–270": season[middle], "other days": season[~middle]}
+    table = pd.DataFrame({f"{name} (mm d⁻¹)": part.mean() for name, part in parts.items()})
+    if {LOW, HIGH} <= set(table.index):
+        for name in parts:
+            mean = table[f"{name} (mm d⁻¹)"]
+            table[f"way, {name}"] = (mean - mean[LOW]) / (mean[HIGH] - mean[LOW])
+    return table
+
+
+def regions(study: Study) -> dict[str, np.ndarray]:
+    """Cells of the regions that the paper speaks of, (cell,), by name; some may be empty."""
+    basin = study.basin
+    height = basin.pack(study.landsurface.srftopo)
+    lat, lon = basin.lat[basin.row], basin.lon[basin.col]
+    lowland = basin.land & (height < LOWLAND)
+    return {
+        "basin": basin.land,
+        "lowland": lowland,
+        "Andes": basin.land & (height > MOUNTAIN) & (lat < 0) & (lon < -62),
+        "north-west": lowland & (lon < -66) & (lat > -4),
+        "south": lowland & (lat < -10),
+    }
+
+
+def region_table(study: Study, maps: xr.Dataset) -> pd.DataFrame:
+    """Mean annual PET of every region, mm, a row a field; NaN for a region without cells.
+
+    Args:
+        study: the prepared study.
+        maps: of :func:`annual_maps`.
+    """
+    area = study.basin.area
+    columns = {}
+    for name, cells in regions(study).items():
+        weights = np.where(cells, area, 0.0)
+        columns[name] = [
+            np.average(np.nan_to_num(study.basin.pack(field)), weights=weights)
+            if cells.any() else np.nan
+            for field in maps.data_vars.values()
+        ]  # fmt: skip
+    return pd.DataFrame(columns, index=list(maps.data_vars))
+
+
+def weather_links(
+    study: Study, season: pd.DataFrame, maps: xr.Dataset, period: Period
+) -> pd.DataFrame:
+    """Correlation of every PET with the weather, over the year and from cell to cell.
+
+    Args:
+        study: the prepared study.
+        season: of :func:`climatology`; compared with the basin mean of each day of the year.
+        maps: of :func:`annual_maps`; compared with mean weather over the lowland cells.
+        period: years that count.
+
+    Returns:
+        One row a field; columns (how, variable).
+    """
+    basin, cells = study.basin, regions(study)["lowland"]
+    inside = _inside(study.forcing, period)
+    names = {name: label for name, label in WEATHER.items() if name in inside}
+    weather = xr.Dataset(
+        {label: (("time", "cell"), basin.pack(inside[name])) for name, label in names.items()},
+        {"time": inside.time},
+    )
+    year, over, by_cell = climatology(study, weather, period), {}, {}
+    for label in weather:
+        over[OVER_YEAR, label] = [_link(season[title], year[label]) for title in season]
+        mean = weather[label].values.mean(axis=0, dtype=float)[cells]
+        by_cell[BY_CELL, label] = [
+            _link(basin.pack(field)[cells], mean) for field in maps.data_vars.values()
+        ]
+    return pd.DataFrame(over | by_cell, index=list(maps.data_vars))
+
+
+def _link(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of fields in different units; NaN for fewer than three values."""
+    if len(one) < 3:
+        return np.nan
+    return correlation(*(np.asarray(field) / np.abs(field).max() for field in (one, other)))
+
+
+def distance_to_truth(
+    study: Study, fields: xr.Dataset, season: pd.DataFrame, maps: xr.Dataset, period: Period
+) -> pd.DataFrame:
+    """How far every PET is from the twin's true one, a row a field.
+
+    Args:
+        study: a twin.
+        fields: of :func:`pet_fields`.
+        season: of :func:`climatology`.
+        maps: of :func:`annual_maps`.
+        period: years that count.
+
+    Returns:
+        Mean error; RMSE over all days and cells, of the basin's day of the year and of the mean
+        of each cell, all mm d-1; and the correlation of the map with the true one.
+
+    Raises:
+        InputError: a study without a truth.
+    """
+    if TRUTH not in fields:
+        study.group("truth")
+    basin, chosen = study.basin, _inside(fields, period)
+    cells = basin.land
+    mean = {title: basin.pack(field)[cells] / DAYS_A_YEAR for title, field in maps.items()}
+    rows = {}
+    for title in (title for title in fields if title != TRUTH):
+        error = chosen[title].values[:, cells] - chosen[TRUTH].values[:, cells]
+        rows[title] = {
+            "mean error": np.average(mean[title] - mean[TRUTH], weights=basin.area[cells]),
+            "RMSE, days and cells": float(np.sqrt(np.mean(error**2, dtype=float))),
+            "RMSE, day of year": rmse(season[title], season[TRUTH]),
+            "RMSE, mean by cell": rmse(mean[title], mean[TRUTH]),
+            "r, mean by cell": correlation(mean[title], mean[TRUTH]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def moved_to_truth(distance: pd.DataFrame, title: str) -> pd.Series:
+    """Share of Penman-Monteith's error that a scheme removed; negative where it added to it.
+
+    Args:
+        distance: of :func:`distance_to_truth`.
+        title: of the scheme.
+    """
+    errors = distance.filter(regex="error|RMSE").abs()
+    return (1 - errors.loc[title] / errors.loc[LOW]).rename("share of the error removed")
+
+
+class Compared(NamedTuple):
+    """What the paper's claims about PET are held against.
+
+    Attributes:
+        title: of the scheme whose PET is learned.
+        season: of :func:`climatology`.
+        region: of :func:`region_table`.
+        links: of :func:`weather_links`.
+        distance: of :func:`distance_to_truth`; None without a truth.
+    """
+
+    title: str
+    season: pd.DataFrame
+    region: pd.DataFrame
+    links: pd.DataFrame
+    distance: pd.DataFrame | None = None
+
+    @property
+    def four(self) -> list[str]:
+        """The three formulas and the scheme."""
+        return [*FORMULAS.values(), self.title]
+
+    @property
+    def shown(self) -> list[str]:
+        """The scheme and, on a twin, the truth."""
+        return [name for name in (self.title, TRUTH) if name in self.season]
+
+
+def pet_findings(compared: Compared) -> pd.DataFrame:
+    """Hold what the paper found about PET (section 5.1, Figure 11) against ours.
+
+    Returns:
+        For every claim our numbers, with the truth's on a twin, and the verdict. "not testable"
+        where a formula or a region is missing, or where the scheme learns no PET.
+    """
+    season, possible = compared.season, set(compared.four) <= set(compared.season)
+    possible = possible and not np.allclose(season[compared.title], season[LOW], rtol=1e-5)
+    rows = []
+    for claim, judge in CLAIMS.items():
+        held, here = judge(compared) if possible else (False, "")
+        verdict = "reproduced" if held else "not reproduced"
+        rows.append(
+            {
+                "the paper found": claim,
+                "here": here or "–",
+                "verdict": verdict if here else "not testable",
+            }
+        )
+    return pd.DataFrame(rows, index=range(1, len(rows) + 1))
+
+
+def _way(part: str, low: float, high: float) -> Callable[[Compared], tuple[bool, str]]:
+    """Judge how far on the way from Penman-Monteith to Priestley-Taylor PET lies."""
+
+    def judge(compared: Compared) -> tuple[bool, str]:
+        way = seasons(compared.season)[f"way, {part}"]
+        here = "; ".join(f"{name} {way[name]:.2f}" for name in compared.shown)
+        return bool(low < way[compared.title] < high), f"of the way: {here}"
+
+    return judge
+
+
+def _one_season(compared: Compared) -> tuple[bool, str]:
+    table = compared.season[compared.four].corr().values
+    least = table[np.triu_indices(len(table), 1)].min()
+    return bool(least > ALIKE), f"least correlation of two: {least:.2f}"
+
+
+def _warm_and_bright(compared: Compared) -> tuple[bool, str]:
+    links = compared.links.loc[compared.four, OVER_YEAR][["temperature", "shortwave"]]
+    least = "; ".join(f"{name} {value:.2f}" for name, value in links.min().items())
+    return bool((links > 0).all(axis=None)), f"least correlation with {least}"
+
+
+def _too_low(compared: Compared) -> tuple[bool, str]:
+    if TRUTH not in compared.season:
+        return False, ""
+    less = float(compared.season[LOW].mean() - compared.season[TRUTH].mean())
+    return less < 0, f"{less:+.2f} mm d⁻¹ against the truth"
+
+
+def _departure(
+    name: str, against: str, titles: Callable[[Compared], list[str]], low: Callable
+) -> Callable[[Compared], tuple[bool, str]]:
+    """Judge in which fields a region departs from a larger one by more than :data:`CLEAR`.
+
+    Args:
+        name: of the region.
+        against: the larger one.
+        titles: the fields that are judged.
+        low: from departures of these and the scheme's title to whether the claim holds.
+    """
+
+    def judge(compared: Compared) -> tuple[bool, str]:
+        departure = compared.region[name] / compared.region[against] - 1
+        judged = departure[titles(compared)]
+        if judged.isna().any():
+            return False, ""
+        shown = dict.fromkeys([*judged.index, *compared.shown])
+        here = "; ".join(f"{field} {departure[field]:+.1%}" for field in shown)
+        return bool(low(judged, compared.title)), here
+
+    return judge
+
+
+def _with_wind(compared: Compared) -> tuple[bool, str]:
+    links = compared.links.loc[compared.title, BY_CELL][["wind", "shortwave", "humidity"]]
+    here = "; ".join(f"{name} {value:+.2f}" for name, value in links.items())
+    signs = links * [1, 1, -1]
+    return bool((signs > 0).all()), f"r with {here}" if links.notna().all() else ""
+
+
+def _nearest(compared: Compared) -> tuple[bool, str]:
+    if compared.distance is None:
+        return False, ""
+    error = compared.distance.loc[compared.four, "RMSE, days and cells"]
+    here = "; ".join(f"{name} {value:.2f}" for name, value in error.items())
+    return error.idxmin() == compared.title, f"RMSE to the truth (mm d⁻¹): {here}"
+
+
+# fmt: off
+CLAIMS = {
+    "learned PET lies between Penman–Monteith and Priestley–Taylor": _way("year", 0, 1),
+    "on days 90–270 it is close to Penman–Monteith": _way("days 90–270", -0.5, 0.5),
+    "on the other days it is closer to Priestley–Taylor": _way("other days", 0.5, np.inf),
+    "all four have one season": _one_season,
+    "all four are high when it is warm and bright": _warm_and_bright,
+    "Penman–Monteith is likely too low": _too_low,
+    "all four are low in the Andes": _departure(
+        "Andes", "basin", lambda compared: compared.four,
+        lambda field, title: (field < -CLEAR).all()),
+    "the north-west is low by Penman–Monteith and the learned PET alone": _departure(
+        "north-west", "lowland", lambda compared: compared.four,
+        lambda field, title: ((field < -CLEAR) == field.index.isin([LOW, title])).all()),
+    "learned PET is high in the south": _departure(
+        "south", "lowland", lambda compared: [compared.title],
+        lambda field, title: (field > CLEAR).all()),
+    "learned PET is high where wind and light are, low where it is humid": _with_wind,
+    "learned PET is the most plausible of the four": _nearest,
+}
+# fmt: on
+"""What Wang et al. (2024) found about PET, and how each claim is judged here."""
