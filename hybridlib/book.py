@@ -117,7 +117,7 @@ def _findings(folder: Path) -> str:
     page += ["|---|---|---|---|---|---|"]
     for row in table.itertuples(index=False):
         section, text, paper, here, verdict, chapter = row
-        link = f"{{ref}}`{chapter[:2]} <numbers-{chapter[:2]}>`" if chapter else "–"
+        link = f"{{ref}}`{chapter[:2]} <verdicts-{chapter[:2]}>`" if chapter else "–"
         page += [f"| {section} | {text} | {paper} | {here} | **{verdict}** | {link} |"]
     return "\n".join([*page, ""])
 

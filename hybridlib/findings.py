@@ -1,6 +1,6 @@
 """What the paper found, what its twin says, and a verdict for each claim.
 
-Chapters show their numbers as :class:`Numbers`; the page of findings reads them from the executed
+Chapters show their claims as :class:`Verdicts`; the page of findings reads them from the executed
 notebooks, so that no number on it was typed in. The paper is Wang et al. (2024), Water Resources
 Research 60, e2023WR036170; its numbers are of the real Amazon.
 """
@@ -20,8 +20,9 @@ from hybridlib.results import paired, part_of
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
 
-MIME = "application/vnd.hybridlib.numbers+json"
-"""Under which a notebook keeps its numbers, beside the table that readers see."""
+MIME = "application/vnd.hybridlib.verdicts+json"
+"""Under which a notebook keeps its verdicts, beside the table that readers see."""
+COLUMNS = ("section", "the paper found", "its numbers", "here", "verdict")
 CEILING = "the truth itself"
 """Row of the medians that holds the scores of a twin's truth."""
 UNDECIDED = 0.02
@@ -31,13 +32,23 @@ SIGNIFICANT = 0.01
 SERIES = {"discharge": "NSE of Q", "twsa": "NSE of TWSA"}
 
 
-class Numbers(dict):
-    """Numbers of a chapter by name, shown as a table; NaN where there is none."""
+class Verdicts:
+    """Claims of the paper with a verdict each: a table for readers, and for the page of findings.
+
+    Args:
+        table: with the columns "the paper found", "here" and "verdict"; "section" of the paper and
+            "its numbers" where it has them.
+        section: of all its claims, where the table has none.
+    """
+
+    def __init__(self, table: pd.DataFrame, section: str = "–"):
+        filled = {"section": section, "its numbers": "–"} | dict(table.items())
+        self.table = pd.DataFrame({name: filled[name] for name in COLUMNS}, table.index)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        table = pd.DataFrame({"value": [f"{value:.4g}" for value in self.values()]}, list(self))
-        kept = {name: value if np.isfinite(value) else None for name, value in self.items()}
-        return {MIME: kept, "text/html": table.to_html(), "text/plain": table.to_string()}
+        with pd.option_context("display.max_colwidth", None):
+            html, text = self.table.to_html(), self.table.to_string()
+        return {MIME: self.table.to_dict("records"), "text/html": html, "text/plain": text}
 
 
 @dataclass(frozen=True)
@@ -48,17 +59,15 @@ class Claim:
         section: of the paper.
         text: the finding.
         paper: the paper's numbers, where it gives them.
-        chapter: the notebook whose numbers judge it.
-        numbers: their names.
+        numbers: names of those that judge it.
         holds: called with them; whether the finding holds here, or None where they decide nothing.
-        bound: name of a score that no model can be expected to exceed, of those of the chapter.
+        bound: name of a score that no model can be expected to exceed.
         not_testable: why nothing here can judge it; empty where something does.
     """
 
     section: str
     text: str
     paper: str = "–"
-    chapter: str = ""
     numbers: tuple[str, ...] = ()
     holds: Callable[..., bool | None] = bool
     bound: str = ""
@@ -85,7 +94,7 @@ def _schemes(text: str, series: str, worse: str, best: str, paper: str = "–", 
     name = SERIES[series]
     numbers = tuple(f"{name}, {title}" for title in (worse, best))
     bound = f"{name}, {CEILING}"
-    return Claim("4.1", text, paper, "04_five_schemes", numbers, how, bound)
+    return Claim("4.1", text, paper, numbers, how, bound)
 
 
 # fmt: off
@@ -108,32 +117,31 @@ SCHEME_CLAIMS = (
 )
 """What the paper found about the schemes in time (section 4.1, Figure 5)."""
 
-TRANSFER = "05_ungauged_basins"
 TRANSFER_CLAIMS = (
     Claim("4.2", "at gauges held out, Hybrid(Q,S) is better than the untrained model", "0.63, 0.66",
-          TRANSFER, ("held out, HydroPyNN", "held out, Hybrid(Q,S)"), better),
+          ("held out, HydroPyNN", "held out, Hybrid(Q,S)"), better),
     Claim("4.2", "at gauges held out, Hybrid(Q,S)+ is better than the untrained model",
-          "0.63, 0.80, p < 0.01", TRANSFER,
+          "0.63, 0.80, p < 0.01",
           ("held out, HydroPyNN", "held out, Hybrid(Q,S)+", "p, Hybrid(Q,S)+ and HydroPyNN"),
           surely_better),
     Claim("4.2", "at gauges held out, Hybrid(Q,S)+ is better than Hybrid(Q,S)",
-          "0.66, 0.80, p < 0.01", TRANSFER,
+          "0.66, 0.80, p < 0.01",
           ("held out, Hybrid(Q,S)", "held out, Hybrid(Q,S)+", "p, Hybrid(Q,S)+ and Hybrid(Q,S)"),
           surely_better),
-    Claim("4.2", "only three gauges held out score below 0.70 with Hybrid(Q,S)+", "3", TRANSFER,
+    Claim("4.2", "only three gauges held out score below 0.70 with Hybrid(Q,S)+", "3",
           ("held out below 0.70, Hybrid(Q,S)+",), lambda count: count <= 3),
     Claim("4.2", "Hybrid(Q,S)+ keeps its skill where neither gauge nor year trained", "0.76",
-          TRANSFER, ("held out in both, HydroPyNN", "held out in both, Hybrid(Q,S)+"), better),
+          ("held out in both, HydroPyNN", "held out in both, Hybrid(Q,S)+"), better),
     Claim("5.3", "scores hardly depend on the random start (standard deviation of the median)", "–",
-          TRANSFER, ("spread of NSE of Q, Hybrid(Q,S)",), lambda spread: spread <= UNDECIDED),
+          ("spread of NSE of Q, Hybrid(Q,S)",), lambda spread: spread <= UNDECIDED),
 )
 """What the paper found with gauges held out (sections 4.2 and 5.3, Figures 6, S6 and S9)."""
 
 UNTESTABLE = (
     Claim("4.1", "training is far cheaper than a heuristic calibration of HydroPy",
           not_testable="no calibration of the original was run here"),
-    Claim("5.1", "the learned PET is the most plausible one for the Amazon",
-          not_testable="a twin knows nothing of the real Amazon's PET"),
+    Claim("5.3", "errors of weather and observations would add to the uncertainty",
+          not_testable="the twin's weather has no error"),
 )
 # fmt: on
 
@@ -172,30 +180,28 @@ def judge(claim: Claim, numbers: Mapping[str, float]) -> dict[str, str]:
     return row | {"verdict": verdict}
 
 
-def verdicts(claims: Iterable[Claim], numbers: Mapping[str, float]) -> pd.DataFrame:
-    """Judge claims of one chapter, one row each."""
+def verdicts(claims: Iterable[Claim], numbers: Mapping[str, float]) -> Verdicts:
+    """Judge claims by the numbers of a chapter."""
     rows = [judge(claim, numbers) for claim in claims]
-    return pd.DataFrame(rows, index=range(1, len(rows) + 1))
+    return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)))
 
 
-def scheme_numbers(medians: pd.DataFrame) -> Numbers:
+def scheme_numbers(medians: pd.DataFrame) -> dict[str, float]:
     """Name the medians of :func:`hybridlib.comparison.medians` for the claims about schemes."""
-    return Numbers(
-        {
-            f"{SERIES[name]}, {title}": float(medians.loc[title, name])
-            for name in medians.columns
-            for title in medians.index
-        }
-    )
+    return {
+        f"{SERIES[name]}, {title}": float(medians.loc[title, name])
+        for name in medians.columns
+        for title in medians.index
+    }
 
 
-def transfer_numbers(results: xr.Dataset) -> Numbers:
+def transfer_numbers(results: xr.Dataset) -> dict[str, float]:
     """Medians of discharge where gauges are held out, their tests, and the spread over members.
 
     Args:
         results: of :func:`hybridlib.results.read`.
     """
-    numbers, spatial = Numbers(), {}
+    numbers, spatial = {}, {}
     parts = {"held out": ("spatial", "validation")}
     parts["held out in both"] = ("spatiotemporal", "validation in both")
     for text, (experiment, part) in parts.items():
@@ -221,32 +227,23 @@ def transfer_numbers(results: xr.Dataset) -> Numbers:
     return numbers
 
 
-def read_numbers(notebook: Path) -> Numbers:
-    """Numbers that an executed notebook shows; none where it has not run."""
+def read_verdicts(notebook: Path) -> list[dict[str, str]]:
+    """Verdicts that an executed notebook shows, one row each; none where it has not run."""
     if not notebook.is_file():
-        return Numbers()
+        return []
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    found = Numbers()
-    for output in outputs:
-        kept = output.get("data", {}).get(MIME, {})
-        found |= {name: np.nan if value is None else value for name, value in kept.items()}
-    return found
+    return [row for output in outputs for row in output.get("data", {}).get(MIME, [])]
 
 
 def all_verdicts(folder: Path) -> pd.DataFrame:
-    """Judge every claim by the numbers of the executed notebooks in a folder.
+    """Gather what the executed notebooks of a folder say, and what none of them can test.
 
     Returns:
-        As :func:`verdicts`, with the chapter, in the order of the paper's sections.
+        One row a claim: :data:`COLUMNS` and "chapter", in the order of the paper's sections.
     """
-    rows = []
-    numbers = {path.stem: read_numbers(path) for path in sorted(folder.glob("*.ipynb"))}
-    for claim in CLAIMS:
-        rows.append(judge(claim, numbers.get(claim.chapter, {})) | {"chapter": claim.chapter})
+    rows = [judge(claim, {}) | {"chapter": ""} for claim in UNTESTABLE]
+    for path in sorted(folder.glob("*.ipynb")):
+        rows += [row | {"chapter": path.stem} for row in read_verdicts(path)]
     table = pd.DataFrame(rows).sort_values("section", kind="stable")
     return table.set_index(pd.RangeIndex(1, len(table) + 1))
-
-
-CLAIMS = (*SCHEME_CLAIMS, *TRANSFER_CLAIMS, *UNTESTABLE)
-"""All findings of sections 4 to 6, in the order of the chapters that judge them."""

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import nbformat
-import numpy as np
 import pandas as pd
 import pytest
 
 from hybridlib import findings
-from hybridlib.findings import CEILING, CLAIMS, MIME, Claim, Numbers, judge, verdicts
-from hybridlib.notebooks import NOTEBOOKS, available
+from hybridlib.findings import CEILING, MIME, Claim, Verdicts, judge, verdicts
+from hybridlib.notebooks import NOTEBOOKS
 
 TITLES = ["HydroPyNN", "HydroPyNN(Q,S)", "Hybrid(Q)", "Hybrid(Q,S)", "Hybrid(Q,S)+"]
 
 
-def _medians(discharge, twsa, index=TITLES) -> Numbers:
+def _medians(discharge, twsa, index=TITLES) -> dict[str, float]:
     return findings.scheme_numbers(pd.DataFrame({"discharge": discharge, "twsa": twsa}, index))
 
 
 def test_is_each_claim_judged_by_its_own_medians():
     numbers = _medians([0.60, 0.76, 0.75, 0.76, 0.90], [0.57, 0.70, 0.50, 0.71, 0.70])
-    found = verdicts(findings.SCHEME_CLAIMS, numbers)
+    found = verdicts(findings.SCHEME_CLAIMS, numbers).table
     assert found.verdict.tolist() == [
         "reproduced",  # 0.60, 0.76
         "reproduced",  # alike
@@ -34,13 +33,13 @@ def test_is_each_claim_judged_by_its_own_medians():
     ]
     assert found.here[1] == "NSE of Q, HydroPyNN: 0.6, NSE of Q, HydroPyNN(Q,S): 0.76"
     numbers["NSE of Q, Hybrid(Q,S)"] -= 0.2
-    assert verdicts(findings.SCHEME_CLAIMS, numbers).verdict[2] == "not reproduced"
+    assert verdicts(findings.SCHEME_CLAIMS, numbers).table.verdict[2] == "not reproduced"
 
 
 def test_is_no_verdict_given_without_numbers_or_at_the_ceiling():
     titles = ["HydroPyNN", "Hybrid(Q,S)", "Hybrid(Q,S)+", CEILING]
     numbers = _medians([0.7, 0.97, 0.979, 0.98], [0.8, 0.9, 0.905, 0.98], titles)
-    found = verdicts(findings.SCHEME_CLAIMS, numbers).set_index("the paper found").verdict
+    found = verdicts(findings.SCHEME_CLAIMS, numbers).table.set_index("the paper found").verdict
     near = "not testable, too near the ceiling"
     assert found["learning PET improves discharge"] == near
     assert found["learning PET improves storage"] == "undecided"
@@ -57,24 +56,23 @@ def test_does_a_test_that_decides_nothing_leave_the_claim_undecided(p, verdict):
     assert judge(claim, {"a": 0.8, "b": 0.5, "p": 0.001})["verdict"] == "not reproduced"
 
 
-def test_are_numbers_read_from_the_notebook_that_shows_them(tmp_path):
-    numbers = Numbers(a=1.25, b=np.nan)
-    bundle = numbers._repr_mimebundle_()
-    assert "1.25" in bundle["text/html"] and bundle[MIME] == {"a": 1.25, "b": None}
-    cell = nbformat.v4.new_code_cell("numbers")
+def test_are_verdicts_read_from_the_notebook_that_shows_them(tmp_path):
+    row = {"the paper found": "b is better", "here": "a: 1, b: 2", "verdict": "reproduced"}
+    shown = Verdicts(pd.DataFrame([row]), "4.3")
+    bundle = shown._repr_mimebundle_()
+    assert "b is better" in bundle["text/html"]
+    cell = nbformat.v4.new_code_cell("shown")
     cell.outputs = [nbformat.v4.new_output("execute_result", bundle)]
     path = tmp_path / "04_five_schemes.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    found = findings.read_numbers(path)
-    assert found["a"] == 1.25 and np.isnan(found["b"])
-    assert findings.read_numbers(tmp_path / "none.ipynb") == {}
+    assert findings.read_verdicts(path) == [row | {"section": "4.3", "its numbers": "–"}]
+    assert findings.read_verdicts(tmp_path / "none.ipynb") == []
+    table = findings.all_verdicts(tmp_path)
+    assert table.section.is_monotonic_increasing
+    assert table.chapter.tolist().count("04_five_schemes") == 1
+    assert len(table) == 1 + len(findings.UNTESTABLE)
 
 
-def test_names_every_claim_a_chapter_of_the_book_whose_numbers_are_there():
-    chapters = set(available(NOTEBOOKS))
-    for claim in CLAIMS:
-        if claim.not_testable:
-            continue
-        assert claim.chapter in chapters, claim.text
-        shown = findings.read_numbers(NOTEBOOKS / f"{claim.chapter}.ipynb")
-        assert set(claim.numbers) <= set(shown), claim.text
+def test_has_every_chapter_with_findings_said_them():
+    chapters = set(findings.all_verdicts(NOTEBOOKS).chapter)
+    assert {name[:2] for name in chapters} >= {"04", "05", "06", "07", "08"}

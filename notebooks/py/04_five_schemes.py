@@ -180,6 +180,7 @@ schemes.score_boxes(scores, ceiling=ceiling);
 # length; ◂ counts values beyond the left rim. The dashed line is the score of the truth itself
 # against its noisy observations: no model can be expected beyond it. *Source: Amazon twin.*
 #
+# (verdicts-04)=
 # ### What the paper found, and what we find on the twin
 #
 # The paper's numbers are medians over 24 gauges and 56 boxes of the real Amazon, mean of ten
@@ -189,13 +190,11 @@ schemes.score_boxes(scores, ceiling=ceiling);
 # "Not reproduced" can also mean that the opposite was found: read the two medians.
 
 # %%
-pd.options.display.max_colwidth = 80
-numbers = findings.scheme_numbers(medians)
-findings.verdicts(findings.SCHEME_CLAIMS, numbers)
+findings.verdicts(findings.SCHEME_CLAIMS, findings.scheme_numbers(medians))
 
 # %% [markdown]
-# **Table. Findings and verdicts.** *Source: columns one and two the paper, real Amazon; the rest
-# Amazon twin. The levels of the two do not compare.*
+# **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real
+# Amazon; "here" and the verdict Amazon twin. The levels of the two do not compare.*
 #
 # The twin is kinder than the world in four ways: weather and rivers have no error; storage follows
 # HydroPy's equations; the true parameters are smooth functions of the very attributes the network
@@ -353,15 +352,6 @@ schemes.moselle_curves(results, curves);
 # scores higher there, too. The spread of the seeds is the luck of the start. With one gauge and
 # two years the true uncertainty is larger and not known.
 #
-# (numbers-04)=
-# ## The numbers
-#
-# {doc}`../book/findings` reads them here.
-
-# %% tags=["hide-output"]
-numbers
-
-# %% [markdown]
 # ## What to keep
 #
 # - Each scheme is HydroPy with other knobs free. The water balance holds in all of them.

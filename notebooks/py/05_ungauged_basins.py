@@ -202,22 +202,16 @@ waiting if len(waiting) else "every run of the matrix is finished"
 # **Table. What was not run, and what it would cost.** Hours on two cores, from the pace of finished
 # runs of the same scheme. Nothing is filled in for them.
 #
-# (numbers-05)=
+# (verdicts-05)=
 # ### What the paper found, and what we find on the twin
 
 # %%
-numbers = findings.transfer_numbers(scores)
-findings.verdicts(findings.TRANSFER_CLAIMS, numbers)
+findings.verdicts(findings.TRANSFER_CLAIMS, findings.transfer_numbers(scores))
 
 # %% [markdown]
-# **Table. Findings and verdicts.** *Source: columns two and three the paper, real Amazon; the rest
-# Amazon twin. The levels of the two do not compare.* {doc}`../book/findings` reads the numbers
-# below.
-
-# %% tags=["hide-output"]
-numbers
-
-# %% [markdown]
+# **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real
+# Amazon; "here" and the verdict Amazon twin. The levels of the two do not compare.*
+#
 # ## Run it yourself
 #
 # ```bash

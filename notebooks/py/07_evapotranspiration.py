@@ -41,7 +41,7 @@ live_steps: int = 3  # steps of training made where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, evaporation, style, towers
+from hybridlib import comparison, evaporation, findings, style, towers
 from hybridlib.figures import evaporation as figures
 from hybridlib.twin.make import open_or_make
 
@@ -124,7 +124,7 @@ figures.tower_scatter(found, simulated, table, shown, years) if seen else None;
 # the water. *Source: Amazon twin.*
 
 # %%
-towers.tower_findings(table, tuple(shown)) if seen else None
+findings.Verdicts(towers.tower_findings(table, tuple(shown)), "4.3") if seen else None
 
 # %% [markdown]
 # **Table. What the paper found at K34 and K67, and what we find.** "Same range" is our reading:
@@ -220,11 +220,13 @@ regions
 # the equator. North-west: lowland north of 4° S and west of 66° W. South: lowland south of 10° S.
 # The limits are ours. *Source: Amazon twin.*
 #
+# (verdicts-07)=
 # ## What the paper found, and what we find on the twin
 
 # %%
 distance = evaporation.distance_to_truth(data, fields, season, pets, years) if twin else None
-evaporation.pet_findings(evaporation.Compared(focus, season, regions, links, distance))
+compared = evaporation.Compared(focus, season, regions, links, distance)
+findings.Verdicts(evaporation.pet_findings(compared), "5.1")
 
 # %% [markdown]
 # **Table. Findings about PET and verdicts.** A region is called low or high where it departs from
@@ -334,22 +336,3 @@ moved.to_frame() if moved is not None else None
 # One constant per region: they differ, because the truth depends on humidity and wind, which
 # Priestley–Taylor does not know.
 # ````
-#
-# ## Numbers for the findings page
-
-# %% tags=["hide-input"]
-numbers = {}
-for (tower, title), row in table.iterrows() if seen else ():
-    if title in (*shown, "truth"):
-        names = ("r", "p by these", "MAE")
-        numbers |= {f"{tower} ET {name} {title}": row[name] for name in names}
-for title, row in evaporation.seasons(season).iterrows():
-    if title in (focus, "truth"):
-        numbers |= {f"PET {name} {title}": row[name] for name in row.index}
-if distance is not None:
-    maps_like = distance["r, mean by cell"]
-    numbers |= {f"PET map r to truth {title}": r for title, r in maps_like.items()}
-if moved is not None:
-    numbers |= {f"PET share removed, {name}": value for name, value in moved.items()}
-pd.options.display.max_rows = 60
-pd.Series(numbers, name="value", dtype=float).map("{:.3g}".format)
