@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hybridlib import findings
-from hybridlib.findings import CEILING, MIME, Claim, Verdicts, judge, verdicts
+from hybridlib.findings import CEILING, Claim, Verdicts, judge, verdicts
 from hybridlib.notebooks import NOTEBOOKS
 
 TITLES = ["HydroPyNN", "HydroPyNN(Q,S)", "Hybrid(Q)", "Hybrid(Q,S)", "Hybrid(Q,S)+"]
