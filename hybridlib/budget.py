@@ -412,10 +412,9 @@ def _storage_changes(ledger: Ledger, series: xr.Dataset) -> xr.DataArray:
     rain = ledger.precipitation
     if ledger.boxes is None or "twsa" not in series:
         return rain * np.nan
-    # A month without observations has no share; what stands there must not count.
+    # Gaps have no share in any turn: whatever number stands in them does not count.
     monthly = np.nan_to_num(series.twsa.values) @ ledger.boxes.T
-    used = np.where(ledger.turns == 0.0, 0.0, monthly)
-    return rain.copy(data=np.diff((ledger.turns * used).sum(axis=1), axis=0))
+    return rain.copy(data=np.diff((ledger.turns * monthly).sum(axis=1), axis=0))
 
 
 def _catchment_mean(ledger: Ledger, field: xr.DataArray) -> xr.DataArray:
@@ -573,16 +572,18 @@ def mean_evapotranspiration(
     return pd.DataFrame(columns).dropna(subset="P − Q − ΔS")
 
 
-def on_grid(ledger: Ledger, values: Mapping[str, float]) -> xr.DataArray:
+def on_grid(
+    basin: Basin, catchments: Iterable[Catchment], values: Mapping[str, float]
+) -> xr.DataArray:
     """Lay one value a catchment on the grid, (lat, lon); NaN outside them all.
 
     Args:
-        ledger: of :func:`open_ledger`.
-        values: by catchment.
+        basin: the active cells.
+        catchments: where they lie; of two that overlap the later one is seen.
+        values: by name of the catchment.
     """
-    field = np.full(ledger.basin.size, np.nan)
-    for one in ledger.catchments:
+    field = np.full(basin.size, np.nan)
+    for one in catchments:
         if one.name in values:
             field[one.inside] = values[one.name]
-    grid = {"lat": ledger.basin.lat, "lon": ledger.basin.lon}
-    return xr.DataArray(ledger.basin.unpack(field), grid, ("lat", "lon"))
+    return xr.DataArray(basin.unpack(field), {"lat": basin.lat, "lon": basin.lon}, ("lat", "lon"))

@@ -18,6 +18,7 @@ from hybridlib.budget import (
 )
 from hybridlib.comparison import UNDECIDED
 from hybridlib.floods import peak_errors
+from hybridlib.recovery import correlation
 from hybridlib.splits import Period
 
 NEGLIGIBLE = 10.0
@@ -76,6 +77,22 @@ def _measure_sub_basins(evaporation: pd.DataFrame) -> dict[str, pd.Series]:
     return columns
 
 
+def named(measured: pd.DataFrame, place: str, when: str = "") -> dict[str, float]:
+    """Give every measure a name of its own, such as "obidos ET bias Hybrid(Q,S)".
+
+    Args:
+        measured: of :func:`measure`.
+        place: of the gauge; names of sub-basins have none.
+        when: years, at the end of every name.
+    """
+    end = f", {when}" if when else ""
+    return {
+        f"{name if name.startswith('sub-basin') else f'{place} {name}'} {title}{end}": float(value)
+        for title, row in measured.iterrows()
+        for name, value in row.dropna().items()
+    }
+
+
 def agreement(table: pd.DataFrame) -> pd.DataFrame:
     """How far each column is from the first: bias and RMSE (mm a-1) and correlation of rows."""
     first, others = table.iloc[:, 0], table.iloc[:, 1:]
@@ -84,7 +101,7 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
         {
             "bias": error.mean(),
             "RMSE": np.sqrt((error**2).mean()),
-            "r": others.corrwith(first) if len(table) > 2 else np.nan,
+            "r": others.apply(correlation, true=first) if len(table) > 2 else np.nan,
         }
     )
 

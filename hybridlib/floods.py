@@ -49,7 +49,7 @@ def flood_peaks(runoff: xr.DataArray, begins: int) -> pd.DataFrame:
         begins: first month of the year.
 
     Returns:
-        day and height by year, of years with :data:`DAYS_NEEDED` of their days.
+        day and height by year, of years with :data:`~hybridlib.budget.DAYS_NEEDED` of their days.
     """
     daily = runoff.to_series()
     last = calendar.month_abbr[(begins - 2) % 12 + 1].upper()
