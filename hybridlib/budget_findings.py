@@ -22,7 +22,8 @@ from hybridlib.recovery import correlation
 from hybridlib.splits import Period
 
 NEGLIGIBLE = 10.0
-"""A mean bias within this counts as none, mm a-1; our choice, half a percent of the rain."""
+"""A mean bias within this counts as none, mm a-1; our choice, half a percent of the
+Amazon's rain."""
 EARLY, HIGH = 5.0, 5.0
 """Days and percent within which the time and the height of floods count as met; our choice."""
 NOTHING_TO_TEST = "not testable"

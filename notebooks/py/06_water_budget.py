@@ -213,8 +213,8 @@ figures.agreement_table(budget_findings.agreement(evaporation)) if mapped else N
 #
 # ### Runoff of the upper Madeira
 #
-# Sub-basin 4 is the high and dry south-west. The paper found that the other trained schemes lack
-# runoff there, because they evaporate too much.
+# Sub-basin 4 is the high and dry south-west. The paper found that the other three models lack runoff
+# there, and ties it to an ET that is not low enough. Which three it does not say; here all are shown.
 
 # %% tags=["hide-input"]
 fourth = (sub_basins.get(4) or next(iter(sub_basins.values()), main)).name
