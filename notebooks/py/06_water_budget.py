@@ -213,8 +213,9 @@ figures.agreement_table(budget_findings.agreement(evaporation)) if mapped else N
 #
 # ### Runoff of the upper Madeira
 #
-# Sub-basin 4 is the high and dry south-west. The paper found that the other three models lack runoff
-# there, and ties it to an ET that is not low enough. Which three it does not say; here all are shown.
+# Sub-basin 4 is the high and dry south-west. The paper found that the other three models lack
+# runoff there, and ties it to an ET that is not low enough. Which three it does not say; here all
+# are shown.
 
 # %% tags=["hide-input"]
 fourth = (sub_basins.get(4) or next(iter(sub_basins.values()), main)).name
@@ -263,11 +264,11 @@ found
 # and 4.3, Figures 6 to 9); the rest Amazon twin.* The paper's floods are from its spatial split,
 # ours from the temporal one. Hybrid(Q,S)+ is the mean of as many members as are kept.
 #
-# Read the verdicts with the twin in mind. Its storage follows HydroPy's equations, so here discharge
-# alone may lead to the right storage changes; in nature it need not. And its true PET was made to
-# lie above Penman–Monteith where the air is humid: that a scheme with Penman–Monteith evaporates
-# too little is built in. What is not built in is whether training can hide it. Parameters could
-# make up for a wrong PET; Figure 7 shows whether they did.
+# Read the verdicts with the twin in mind. Its storage follows HydroPy's equations, so here
+# discharge alone may lead to the right storage changes; in nature it need not. And its true PET was
+# made to lie above Penman–Monteith where the air is humid: that a scheme with Penman–Monteith
+# evaporates too little is built in. What is not built in is whether training can hide it.
+# Parameters could make up for a wrong PET; Figure 7 shows whether they did.
 #
 # ## What to keep
 #
