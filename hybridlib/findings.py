@@ -60,7 +60,8 @@ class Claim:
         text: the finding.
         paper: the paper's numbers, where it gives them.
         numbers: names of those that judge it.
-        holds: called with them; whether the finding holds here, or None where they decide nothing.
+        holds: called with them; whether the finding holds here, None where they decide nothing, or
+            in words why they cannot tell.
         bound: name of a score that no model can be expected to exceed.
         not_testable: why nothing here can judge it; empty where something does.
     """
@@ -69,7 +70,7 @@ class Claim:
     text: str
     paper: str = "–"
     numbers: tuple[str, ...] = ()
-    holds: Callable[..., bool | None] = bool
+    holds: Callable[..., bool | str | None] = bool
     bound: str = ""
     not_testable: str = ""
 
@@ -174,10 +175,13 @@ def judge(claim: Claim, numbers: Mapping[str, float]) -> dict[str, str]:
         return row | {"verdict": f"not testable, {why}"}
     held = claim.holds(*values)
     ceiling = numbers.get(claim.bound, np.nan)
+    if isinstance(held, str):
+        return row | {"verdict": held}
     if held is not False and ceiling - min(values) <= UNDECIDED:
         return row | {"verdict": "not testable, too near the ceiling"}
-    verdict = {True: "reproduced", False: "not reproduced", None: "undecided"}[held]
-    return row | {"verdict": verdict}
+    if held is None:
+        return row | {"verdict": "undecided"}
+    return row | {"verdict": "reproduced" if held else "not reproduced"}
 
 
 def verdicts(claims: Iterable[Claim], numbers: Mapping[str, float]) -> Verdicts:

@@ -1,0 +1,186 @@
+"""What the paper found about the water budget and floods, held against what is measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridlib.budget import (
+    Ledger,
+    annual_budget,
+    biases,
+    counted_years,
+    mean_evapotranspiration,
+)
+from hybridlib.findings import Claim, Verdicts, better, verdicts
+from hybridlib.floods import peak_errors
+from hybridlib.recovery import correlation
+from hybridlib.splits import Period
+
+NEGLIGIBLE = 10.0
+"""A mean bias within this counts as none, mm a-1; our choice, half a percent of the
+Amazon's rain."""
+EARLY, HIGH = 5.0, 5.0
+"""Days and percent within which the time and the height of floods count as met; our choice."""
+NOTHING_TO_MEND = "not testable, there is nothing to mend"
+SHORT = {"dS": "ΔS", "Q": "Q", "ET": "ET"}
+"""Terms of the budget that have a bias, as they are written."""
+
+
+def measure(
+    ledger: Ledger,
+    series: Mapping[str, xr.Dataset],
+    observed: xr.Dataset,
+    catchment: str,
+    period: Period,
+) -> pd.DataFrame:
+    """Gather in one table what the paper's claims are about.
+
+    Args:
+        ledger: of the gauge's catchment and the sub-basins of a study.
+        series: of schemes and, of a twin, the truth, by title.
+        observed: of :func:`hybridlib.budget.observed_series`.
+        catchment: name of the gauge's catchment.
+        period: years that count, where the observed budget is complete.
+
+    Returns:
+        One row a title, one column a measure, in mm a-1 where no unit is named.
+    """
+    seen = annual_budget(ledger, observed)
+    budgets = {title: annual_budget(ledger, one) for title, one in series.items()}
+    bias = biases(budgets, seen, catchment, period)
+    flood = peak_errors(ledger, series, observed, catchment, period).groupby("scheme").mean()
+    columns = {f"{text} bias": bias[name] for name, text in SHORT.items()}
+    columns |= {f"peak {name}": flood[name] for name in flood}
+    years = counted_years(seen, period)
+    evaporation = mean_evapotranspiration(seen, budgets, years).drop(catchment, errors="ignore")
+    columns |= _measure_sub_basins(evaporation)
+    fourth = [one.name for one in ledger.catchments if one.name.startswith("4 ")]
+    for name in fourth:
+        columns["sub-basin 4 Q bias"] = biases(budgets, seen, name, period).Q
+    return pd.DataFrame(columns).reindex(bias.index)
+
+
+def _measure_sub_basins(evaporation: pd.DataFrame) -> dict[str, pd.Series]:
+    """Agreement over all sub-basins, bias of each, and the place of the fourth from the lowest."""
+    if evaporation.empty:
+        return {}
+    near = agreement(evaporation)
+    error = evaporation.iloc[:, 1:].sub(evaporation.iloc[:, 0], axis=0)
+    columns = {f"sub-basin ET {name}": near[name] for name in ("RMSE", "r")}
+    columns |= {f"sub-basin {name[0]} ET bias": error.loc[name] for name in evaporation.index}
+    for name in evaporation.index[evaporation.index.str.startswith("4 ")]:
+        columns["sub-basin 4 ET rank"] = evaporation.iloc[:, 1:].rank().loc[name]
+    return columns
+
+
+def named(measured: pd.DataFrame) -> dict[str, float]:
+    """Give every measure a name of its own, such as "ET bias Hybrid(Q,S)".
+
+    Args:
+        measured: of :func:`measure`.
+    """
+    return {
+        f"{name} {title}": float(value)
+        for title, row in measured.iterrows()
+        for name, value in row.dropna().items()
+    }
+
+
+def agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """How far each column is from the first: bias and RMSE (mm a-1) and correlation of rows."""
+    first, others = table.iloc[:, 0], table.iloc[:, 1:]
+    error = others.sub(first, axis=0)
+    return pd.DataFrame(
+        {
+            "bias": error.mean(),
+            "RMSE": np.sqrt((error**2).mean()),
+            "r": others.apply(correlation, true=first) if len(table) > 2 else np.nan,
+        }
+    )
+
+
+def _claim(text: str, paper: str, measure: str, titles, holds, section: str = "4.3") -> Claim:
+    """A claim about one measure of some schemes."""
+    return Claim(section, text, paper, tuple(f"{measure} {title}" for title in titles), holds)
+
+
+_PLUS, _QS, _Q = "Hybrid(Q,S)+", "Hybrid(Q,S)", "Hybrid(Q)"
+# fmt: off
+CLAIMS = (
+    _claim("trained on discharge alone, storage gains too much", "ΔS +26",
+           "ΔS bias", [_Q], lambda bias: bias > NEGLIGIBLE),
+    _claim("trained on discharge alone, ET is too low", "ET −36",
+           "ET bias", [_Q], lambda bias: bias < -NEGLIGIBLE),
+    _claim("gravimetry takes the bias out of ΔS", "ΔS +26, 0", "ΔS bias", [_Q, _QS],
+           lambda q, qs: abs(qs) <= NEGLIGIBLE if abs(q) > NEGLIGIBLE else NOTHING_TO_MEND),
+    _claim("gravimetry leaves too much runoff", "Q +37",
+           "Q bias", [_QS], lambda bias: bias > NEGLIGIBLE),
+    _claim("gravimetry leaves too little ET", "ET −37",
+           "ET bias", [_QS], lambda bias: bias < -NEGLIGIBLE),
+    _claim("learning PET makes the bias of ET smaller", "ET −37, ≈ 0",
+           "ET bias", [_QS, _PLUS], lambda qs, plus: abs(plus) < abs(qs) - NEGLIGIBLE),
+    Claim("4.3", "learning PET leaves no bias in any term", "≈ 0",
+          tuple(f"{term} bias {_PLUS}" for term in ("ΔS", "Q", "ET")),
+          lambda *terms: max(map(abs, terms)) <= NEGLIGIBLE),
+    Claim("4.3", "without it, ET is too low in sub-basins 1, 3 and 5", "notably",
+          tuple(f"sub-basin {number} ET bias {_QS}" for number in (1, 3, 5)),
+          lambda *terms: max(terms) < -NEGLIGIBLE),
+    _claim("learning PET brings the sub-basins' ET nearer", "Figure 8e",
+           "sub-basin ET RMSE", [_QS, _PLUS], lambda qs, plus: plus < qs - NEGLIGIBLE),
+    _claim("learning PET draws their pattern better", "Figure 8b–d",
+           "sub-basin ET r", [_QS, _PLUS], better),
+    _claim("with learned PET, ET is lowest in sub-basin 4", "low",
+           "sub-basin 4 ET rank", [_QS, _PLUS], lambda qs, plus: plus == 1),
+    _claim("the other trained schemes lack runoff there", "pronounced",
+           "sub-basin 4 Q bias", ["HydroPyNN(Q,S)", _Q, _QS],
+           lambda *terms: max(terms) < -NEGLIGIBLE),
+    _claim("untrained, floods come early", "earlier",
+           "peak days late", ["HydroPyNN"], lambda late: late < -EARLY, "4.2"),
+    _claim("untrained, floods come high", "higher",
+           "peak height (%)", ["HydroPyNN"], lambda height: height > HIGH, "4.2"),
+    _claim("training mends their time", "to different extents",
+           "peak days late", ["HydroPyNN", _QS, _PLUS],
+           lambda own, *others: max(map(abs, others)) < abs(own) - EARLY, "4.2"),
+    _claim("learning PET makes high floods less high", "less notable",
+           "peak height (%)", [_QS, _PLUS],
+           lambda qs, plus: plus < qs if qs > HIGH else NOTHING_TO_MEND, "4.2"),
+)
+# fmt: on
+"""What Wang et al. (2024) found about the water budget (section 4.3, Figures 7 to 9) and about
+floods at Óbidos (section 4.2, there with the spatial split)."""
+
+
+def findings(measured: pd.DataFrame) -> Verdicts:
+    """Hold what the paper found against what is measured here.
+
+    Args:
+        measured: of :func:`measure`.
+    """
+    return verdicts(CLAIMS, named(measured))
+
+
+def both_verdicts(measured: Mapping[str, pd.DataFrame]) -> Verdicts:
+    """Verdicts of several periods side by side; numbers are those of the first.
+
+    Args:
+        measured: tables of :func:`measure` by the name of their period.
+    """
+    tables = {when: findings(table).table for when, table in measured.items()}
+    first = next(iter(tables.values()))
+    if len({tuple(table.verdict) for table in tables.values()}) == 1:
+        return Verdicts(first)
+    said = [
+        one if len({one, *others}) == 1 else _apart(dict(zip(tables, (one, *others), strict=True)))
+        for one, *others in zip(*(table.verdict for table in tables.values()), strict=True)
+    ]
+    return Verdicts(first.assign(verdict=said))
+
+
+def _apart(said: Mapping[str, str]) -> str:
+    """Verdicts that depend on the years."""
+    (first, verdict), *others = said.items()
+    return f"{verdict}, in {first}; " + "; ".join(f"in {when}: {other}" for when, other in others)
