@@ -290,10 +290,8 @@ def weather_links(
 
 
 def _link(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlation of fields in different units; NaN for fewer than three values."""
-    if len(one) < 3:
-        return np.nan
-    return correlation(*(np.asarray(field) / np.abs(field).max() for field in (one, other)))
+    """Correlation of fields; NaN for fewer than three values."""
+    return correlation(one, other) if len(one) > 2 else np.nan
 
 
 def distance_to_truth(

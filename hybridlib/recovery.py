@@ -26,7 +26,7 @@ NO_GRADIENT = ("s_min",)
 def correlation(found: np.ndarray, true: np.ndarray) -> float:
     """Pearson's correlation of two fields of any one shape; NaN where one does not vary."""
     found, true = (np.asarray(field, float).ravel() for field in (found, true))
-    if min(np.ptp(found), np.ptp(true)) <= 1e-6 * max(abs(found).max(), abs(true).max()):
+    if any(np.ptp(field) <= 1e-6 * abs(field).max() for field in (found, true)):
         return np.nan
     return float(np.corrcoef(found, true)[0, 1])
 

@@ -65,6 +65,7 @@ def test_is_a_field_without_variation_given_no_correlation():
     true = np.array([1.0, 2.0, 4.0])
     assert recovery.correlation(2 * true + 1, true) == pytest.approx(1.0)
     assert recovery.correlation(-true, true) == pytest.approx(-1.0)
+    assert recovery.correlation(1e-9 * true, true) == pytest.approx(1.0)  # another unit
     assert np.isnan(recovery.correlation(np.full(3, 0.05, np.float32), true))
     assert recovery.rmse(true + [0, 0, 3], true) == pytest.approx(np.sqrt(3))
 
