@@ -119,6 +119,8 @@ SCHEME_CLAIMS = (
 """What the paper found about the schemes in time (section 4.1, Figure 5)."""
 
 TRANSFER_CLAIMS = (
+    Claim("3.1", "a network that sees neighbours corrects PET better than one that does not",
+          "Table S2", ("NSE of Q, fcnn", "NSE of Q, conv3d"), better),
     Claim("4.2", "at gauges held out, Hybrid(Q,S) is better than the untrained model", "0.63, 0.66",
           ("held out, HydroPyNN", "held out, Hybrid(Q,S)"), better),
     Claim("4.2", "at gauges held out, Hybrid(Q,S)+ is better than the untrained model",
@@ -136,7 +138,7 @@ TRANSFER_CLAIMS = (
     Claim("5.3", "scores hardly depend on the random start (standard deviation of the median)", "–",
           ("spread of NSE of Q, Hybrid(Q,S)",), lambda spread: spread <= UNDECIDED),
 )
-"""What the paper found with gauges held out (sections 4.2 and 5.3, Figures 6, S6 and S9)."""
+"""What the paper found with gauges held out, and of networks and starts (Sections 3.1, 4.2, 5.3)."""
 
 UNTESTABLE = (
     Claim("4.1", "training is far cheaper than a heuristic calibration of HydroPy",
@@ -199,13 +201,15 @@ def scheme_numbers(medians: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def transfer_numbers(results: xr.Dataset) -> dict[str, float]:
+def transfer_numbers(results: xr.Dataset, kinds: pd.DataFrame | None = None) -> dict[str, float]:
     """Medians of discharge where gauges are held out, their tests, and the spread over members.
 
     Args:
         results: of :func:`hybridlib.results.read`.
+        kinds: of :func:`hybridlib.results.rivals`.
     """
-    numbers, spatial = {}, {}
+    spatial = {}
+    numbers = {} if kinds is None else kinds["median NSE of Q"].add_prefix("NSE of Q, ").to_dict()
     parts = {"held out": ("spatial", "validation")}
     parts["held out in both"] = ("spatiotemporal", "validation in both")
     for text, (experiment, part) in parts.items():

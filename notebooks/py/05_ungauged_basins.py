@@ -164,8 +164,9 @@ transfer.weight_sweep(scores, swept, ["weights"]) if swept else print("not run y
 
 # %%
 pd.options.display.float_format = "{:.3f}".format
-kinds = [("temporal", "conv3d"), ("rival", "fcnn")]
-results.rivals(scores, kinds, "hybrid_qs_plus")
+pair = [("temporal", "conv3d"), ("rival", "fcnn")]
+kinds = results.rivals(scores, pair, "hybrid_qs_plus")
+kinds
 
 # %% [markdown]
 # **Table S2. Two replacement networks in Hybrid(Q,S)+.** `conv3d` sees the cells and days around
@@ -206,7 +207,7 @@ waiting if len(waiting) else "every run of the matrix is finished"
 # ### What the paper found, and what we find on the twin
 
 # %%
-findings.verdicts(findings.TRANSFER_CLAIMS, findings.transfer_numbers(scores))
+findings.verdicts(findings.TRANSFER_CLAIMS, findings.transfer_numbers(scores, kinds))
 
 # %% [markdown]
 # **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real
