@@ -54,6 +54,7 @@ def test_does_a_test_that_decides_nothing_leave_the_claim_undecided(p, verdict):
     claim = Claim("4.2", "b is better", numbers=("a", "b", "p"), holds=findings.surely_better)
     assert judge(claim, {"a": 0.5, "b": 0.8, "p": p})["verdict"] == verdict
     assert judge(claim, {"a": 0.8, "b": 0.5, "p": 0.001})["verdict"] == "not reproduced"
+    assert judge(claim, {"a": 0.79, "b": 0.8, "p": 0.001})["verdict"] == "undecided"
 
 
 def test_are_verdicts_read_from_the_notebook_that_shows_them(tmp_path):

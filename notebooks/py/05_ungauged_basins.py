@@ -211,7 +211,9 @@ findings.verdicts(findings.TRANSFER_CLAIMS, findings.transfer_numbers(scores, ki
 
 # %% [markdown]
 # **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real
-# Amazon; "here" and the verdict Amazon twin. The levels of the two do not compare.*
+# Amazon; "here" and the verdict Amazon twin. The levels of the two do not compare.* A difference of
+# 0.02 or less is called undecided here, too, however small its p-value: gauges on one river are not
+# independent.
 #
 # ## Run it yourself
 #
