@@ -42,6 +42,8 @@ AGREE = 0.5
 """Most spread over the members, as a share of what they moved, that is called agreement."""
 NEARER = 0.75
 """Largest error of a member, as a share of that of HydroPy's own value, that is called nearer."""
+BATCH = 64
+"""Cells in a step of the control."""
 IDENTIFIABLE = "identifiable"
 LEVEL = "level only"
 ASTRAY = "members agree, not nearer the truth"
@@ -239,7 +241,7 @@ def departures(study: Study, schemes: Mapping[str, Trained], name: str) -> pd.Da
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def told_the_truth(study: Study, trained: Trained, epochs: int = 200, seed: int = 0) -> Learner:
+def told_the_truth(study: Study, trained: Trained, steps: int = 3000, seed: int = 0) -> Learner:
     """Fit a scheme's network to a twin's true parameters themselves: what a perfect teacher gives.
 
     A control. Where the network of the scheme misses a rule that this one finds, the observations
@@ -248,7 +250,7 @@ def told_the_truth(study: Study, trained: Trained, epochs: int = 200, seed: int 
     Args:
         study: a twin.
         trained: a scheme with a parameterization network.
-        epochs: passes over the cells.
+        steps: of Adam, each on :data:`BATCH` cells.
         seed: of the start.
 
     Raises:
@@ -264,8 +266,9 @@ def told_the_truth(study: Study, trained: Trained, epochs: int = 200, seed: int 
     learner.network.compile(
         keras.optimizers.Adam(1e-3), lambda true, found: weight * (found - true) ** 2
     )
-    inputs = learner.attributes.numpy()[land]
-    learner.network.fit(inputs, target, batch_size=64, epochs=epochs, verbose=0)
+    pairs = tf.data.Dataset.from_tensor_slices((learner.attributes.numpy()[land], target))
+    pairs = pairs.shuffle(len(target), seed).repeat().batch(BATCH)
+    learner.network.fit(pairs, steps_per_epoch=steps, verbose=0)
     return learner
 
 

@@ -275,7 +275,7 @@ def importance_table(
 
     Returns:
         One row an attribute: importance and its sampling error (mean standard error of a cell's
-        share), in the parameter's unit; least and most over the members; in the truth.
+        share), of each member alone, and in the truth; in the parameter's unit.
     """
     found = importance(explained)
     names = found.attribute.values
@@ -283,9 +283,8 @@ def importance_table(
         "importance": found.values,
         "sampling error": explained.error.mean("cell").sel(attribute=names).values,
     }
-    if len(members):
-        each = [abs(one.share).mean("cell").sel(attribute=names).values for one in members]
-        columns |= {"least member": np.min(each, axis=0), "most member": np.max(each, axis=0)}
+    for k, one in enumerate(members):
+        columns[f"member {k}"] = abs(one.share).mean("cell").sel(attribute=names).values
     if true is not None:
         columns["truth"] = abs(true.share).mean("cell").sel(attribute=names).values
     return pd.DataFrame(columns, index=pd.Index(names, name="attribute"))

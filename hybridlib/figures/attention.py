@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import cmocean
@@ -13,6 +14,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from hybridlib import maps
 from hybridlib.comparison import Trained
@@ -35,7 +37,7 @@ SHOWN = 6
 BAR = "#0173b2"
 TAUGHT = "#029e73"
 BELOW = {"orientation": "horizontal", "pad": 0.03, "shrink": 0.85, "aspect": 30}
-TYPES_BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.08), "fontsize": 8}
+BESIDE = {"pad": 0.03, "shrink": 0.85, "aspect": 18}
 
 
 def parameterization(study: Study, explained: xr.Dataset) -> Figure:
@@ -53,8 +55,8 @@ def parameterization(study: Study, explained: xr.Dataset) -> Figure:
     name, units = explained.attrs["parameter"], explained.value.units
     extent = maps.extent_of(study.landsurface.lsm)
     west, east, south, north = extent
-    height = 3 * min(1.0 + 3.4 * (north - south) / (east - west), 4.4)
-    fig, axes = maps.basin_axes(3, 2, extent=extent, figsize=(7.5, height), land=False)
+    panel = min(2.5 * (north - south) / (east - west), 3.6)
+    fig, axes = maps.basin_axes(3, 2, extent=extent, figsize=(7.5, 3 * (0.45 + panel)), land=False)
     temperature = study.basin.pack(study.attributes.temp_avg)[study.basin.land]
     plants, warmth = vegetation_share(explained), explained.share.sel(attribute="temp_avg")
     panels = {
@@ -79,7 +81,7 @@ def _panel(ax, study: Study, field: xr.DataArray, title: str, cmap=None) -> None
         most = float(abs(field).max()) or 1.0
         ends, cmap = {"vmin": -most, "vmax": most}, "BrBG_r"
     mesh = maps.map_field(ax, field, cmap=cmap, colorbar=False, **ends)
-    ax.figure.colorbar(mesh, ax=ax, **BELOW).set_label(maps.label_of(field))
+    ax.figure.colorbar(mesh, ax=ax, **BESIDE).set_label(maps.label_of(field))
     _frame(ax, study)
     ax.set_title(title)
 
@@ -97,18 +99,27 @@ def _types_panel(ax, study: Study) -> None:
     if types is None:
         ax.text(0.5, 0.5, "none in this study", transform=ax.transAxes, ha="center")
         return
-    field = land_field(study, types.flag.astype(float), "vegetation type", "1")
-    count = len(types.names)
-    colours = ListedColormap([COVERS[k % len(COVERS)] for k in range(count)])
-    maps.map_field(ax, field, cmap=colours, vmin=0.5, vmax=count + 0.5, colorbar=False)
+    flags = list(types.names)
+    place = np.searchsorted(flags, types.flag).astype(float)
+    field = land_field(study, place, "vegetation type", "1")
+    colours = ListedColormap([_cover(flag) for flag in flags])
+    ends = {"vmin": -0.5, "vmax": len(flags) - 0.5}
+    mesh = maps.map_field(ax, field, cmap=colours, colorbar=False, **ends)
+    bar = ax.figure.colorbar(mesh, ax=ax, **BESIDE)
+    names = [textwrap.fill(name, 12) for name in types.names.values()]
+    bar.set_ticks(range(len(flags)), labels=names, fontsize=7)
     _frame(ax, study)
-    ax.legend(handles=_type_handles(types), ncols=2, **TYPES_BELOW)
+
+
+def _cover(flag: int) -> str:
+    """Colour of a vegetation type."""
+    return COVERS[(int(flag) - 1) % len(COVERS)]
 
 
 def _type_handles(types: Types) -> list[Patch]:
     """A patch for every vegetation type that occurs."""
     return [
-        Patch(facecolor=COVERS[(flag - 1) % len(COVERS)], label=name)
+        Patch(facecolor=_cover(flag), label=name)
         for flag, name in types.names.items()
         if (types.flag == flag).any()
     ]
@@ -142,9 +153,10 @@ def attention(table: pd.DataFrame, parameter: str, taught: pd.DataFrame | None =
     places = np.arange(len(table))
     whole = table.importance.sum() or 1.0
     ax.barh(places, 100 * table.importance / whole, color=BAR, alpha=0.75, label="learned")
-    if "least member" in table:
-        ends = table[["least member", "most member"]].to_numpy().T / whole
-        ax.hlines(places, *(100 * ends), color="black", lw=1.2, label="its members, alone")
+    for k, name in enumerate(column for column in table if column.startswith("member")):
+        parts = 100 * table[name] / (table[name].sum() or 1.0)
+        label = "its members, each alone" if k == 0 else None
+        ax.plot(parts, places, "|", color="black", ms=9, mew=1.5, label=label)
     for name, shares, marker, colour in (
         ("the truth's own rule", table.get("truth"), "D", TRUTH),
         ("a network told the truth", None if taught is None else taught.importance, "o", TAUGHT),
@@ -169,6 +181,8 @@ def convergence(explained: Mapping[str, xr.Dataset]) -> Figure:
     draws, first = one.draws.values.astype(float), float(percent[0])
     ax.plot(draws, first * np.sqrt(draws[0] / draws), ":", color="0.4", label="1 / √draws")
     ax.set(xscale="log", yscale="log", xlabel="draws", ylabel="error of completeness (%)")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_major_formatter("{x:g}")
     ax.legend()
@@ -185,7 +199,7 @@ def learned_against_true(study: Study, schemes: Mapping[str, Trained], name: str
     """
     place, land = Parameters._fields.index(name), study.basin.land
     true, types = np.asarray(true_parameters(study)[place])[land], vegetation_types(study)
-    colours = BAR if types is None else [COVERS[(k - 1) % len(COVERS)] for k in types.flag]
+    colours = BAR if types is None else [_cover(flag) for flag in types.flag]
     columns = min(3, len(schemes))
     rows = -(-len(schemes) // columns)
     fig, axes = plt.subplots(
@@ -255,7 +269,7 @@ def spread_and_error(judged: pd.DataFrame) -> Figure:
     if "error" in judged:
         marks.append(Line2D([], [], color="0.3", ls="", marker="o", ms=5, label="from the truth"))
     lines = [Line2D([], [], color=colour_of(title), lw=2, label=title) for title in titles]
-    fig.legend(handles=[*marks, *lines], loc="outside upper center", ncols=5)
+    fig.legend(handles=[*marks, *lines], loc="outside upper center", ncols=3)
     return fig
 
 
