@@ -31,7 +31,13 @@ import xarray as xr
 from hybridlib.backend import keras, tf
 from hybridlib.comparison import Trained
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
-from hybridlib.interpret import expected_gradients, importance, rulers, true_shares
+from hybridlib.interpret import (
+    PAPER_SIX,
+    expected_gradients,
+    importance,
+    rulers,
+    true_shares,
+)
 from hybridlib.networks import starting_logits
 from hybridlib.recovery import NO_GRADIENT, correlation, rmse, true_parameters
 from hybridlib.schema import SECONDS_PER_DAY, InputError
@@ -42,6 +48,8 @@ AGREE = 0.5
 """Most spread over the members, as a share of what they moved, that is called agreement."""
 NEARER = 0.75
 """Largest error of a member, as a share of that of HydroPy's own value, that is called nearer."""
+SMALL = 0.05
+"""Largest spread over the members, as a share of the range, that is called small."""
 BATCH = 64
 """Cells in a step of the control."""
 IDENTIFIABLE = "identifiable"
@@ -68,6 +76,11 @@ def member_parameters(trained: Trained) -> np.ndarray:
     land = trained.problem.study.basin.land
     fields = [np.stack([np.asarray(f, float) for f in o.parameters()]) for o in trained.learners]
     return np.stack(fields)[..., land]
+
+
+def land_mean(trained: Trained, name: str) -> np.ndarray:
+    """One parameter, mean over the members, over the cells with land, (cell,)."""
+    return member_parameters(trained).mean(axis=0)[Parameters._fields.index(name)]
 
 
 def spread(trained: Trained) -> xr.Dataset:
@@ -146,9 +159,8 @@ def judge(study: Study, schemes: Mapping[str, Trained]) -> pd.DataFrame:
         for k, row in enumerate(TABLE_1):
             real = None if true is None else true[k] / _ranges()[k]
             rows[title, row.name] = _judged(row.name, members[:, k], own[k], real)
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.index.names = ["scheme", "parameter"]
-    return table
+    index = pd.MultiIndex.from_tuples(rows, names=["scheme", "parameter"])
+    return pd.DataFrame(list(rows.values()), index)
 
 
 def _judged(name: str, members: np.ndarray, own: np.ndarray, true: np.ndarray | None) -> dict:
@@ -210,6 +222,30 @@ def verdicts(judged: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
+def spread_claim(judged: pd.DataFrame, title: str) -> pd.DataFrame:
+    """Hold the paper's "this uncertainty is small" (section 5.3, Figure S10) against the members.
+
+    The paper names no limit; ours is a root mean square spread of :data:`SMALL` of the range in
+    every parameter with a gradient.
+
+    Args:
+        judged: of :func:`judge`.
+        title: of the scheme.
+
+    Returns:
+        One row with the columns of :func:`hybridlib.interpret.claims`; "not testable" for a scheme
+        that was not judged.
+    """
+    here, verdict = "a single member", "not testable"
+    if title in judged.index.get_level_values(0):
+        spreads = judged.loc[title].spread.drop(index=list(NO_GRADIENT))
+        wide = list(spreads.index[spreads > 100 * SMALL])
+        here = f"above {SMALL:.0%} of the range: {', '.join(wide) or 'none'}"
+        verdict = "not reproduced" if wide else "reproduced"
+    row = {"the paper found": "parameters of repeated trainings differ little", "here": here}
+    return pd.DataFrame([row | {"verdict": verdict}])
+
+
 def departures(study: Study, schemes: Mapping[str, Trained], name: str) -> pd.DataFrame:
     """How far every scheme's field of one parameter lies from a twin's truth.
 
@@ -226,11 +262,11 @@ def departures(study: Study, schemes: Mapping[str, Trained], name: str) -> pd.Da
     Raises:
         InputError: a study without a truth.
     """
-    land, place = study.basin.land, Parameters._fields.index(name)
+    land = study.basin.land
     true = np.asarray(getattr(true_parameters(study), name), float)[land]
     rows = {"truth": {"mean": true.mean(), "spatial sd": true.std()}}
     for title, trained in schemes.items():
-        found = member_parameters(trained).mean(axis=0)[place]
+        found = land_mean(trained, name)
         rows[title] = {
             "mean": found.mean(),
             "spatial sd": found.std(),
@@ -268,7 +304,7 @@ def told_the_truth(study: Study, trained: Trained, steps: int = 3000, seed: int 
     )
     pairs = tf.data.Dataset.from_tensor_slices((learner.attributes.numpy()[land], target))
     pairs = pairs.shuffle(len(target), seed).repeat().batch(BATCH)
-    learner.network.fit(pairs, steps_per_epoch=steps, verbose=0)
+    learner.network.fit(pairs, steps_per_epoch=steps, shuffle=False, verbose=0)
     return learner
 
 
@@ -337,3 +373,48 @@ def pet_spread(study: Study, trained: Trained) -> xr.Dataset:
         {name: ("cell", field, units) for name, field in fields.items()},
         {"cell": np.flatnonzero(land)},
     )
+
+
+def finding_numbers(
+    explained: xr.Dataset,
+    judged: pd.DataFrame,
+    title: str,
+    agreement: pd.DataFrame | None = None,
+    rules: Mapping[str, pd.DataFrame] | None = None,
+    departed: pd.DataFrame | None = None,
+) -> dict[str, float]:
+    """Collect the numbers of the chapter that a list of findings quotes.
+
+    Args:
+        explained: of :func:`hybridlib.interpret.expected_gradients`.
+        judged: of :func:`judge`; may lack the scheme.
+        title: of the scheme that was explained.
+        agreement: of :func:`hybridlib.interpret.share_agreement`; twins only, as the rest.
+        rules: of :func:`rules_found`, by a word for who learned.
+        departed: of :func:`departures`.
+    """
+    name = explained.attrs["parameter"]
+    first = set(map(str, importance(explained).attribute.values[: len(PAPER_SIX)]))
+    numbers = {
+        f"{name} completeness error (%), {title}": 100 * float(explained.convergence[-1]),
+        f"{name} of the paper's six attributes among the first six, {title}": len(
+            first & set(PAPER_SIX)
+        ),
+    }
+    if agreement is not None:
+        for group in ("vegetation", "temperature"):
+            numbers[f"{name} r of {group} share with truth, {title}"] = agreement.r[group]
+    for who, table in (rules or {}).items():
+        numbers[f"{name} importance on the true rule (%), {who}"] = table["share"].get(name, np.nan)
+        numbers[f"mean importance on the true rules (%), {who}"] = table["share"].mean()
+    for scheme in () if departed is None else departed.index.drop("truth"):
+        numbers[f"{name} RMSE {scheme}"] = departed.RMSE[scheme]
+        numbers[f"{name} r {scheme}"] = departed.r[scheme]
+    for scheme in dict.fromkeys(judged.index.get_level_values(0)):
+        one = judged.loc[scheme].drop(index=list(NO_GRADIENT))
+        for verdict in (IDENTIFIABLE, LEVEL, ASTRAY, AGREED, DIFFER):
+            numbers[f"parameters: {verdict}, {scheme}"] = int((one.verdict == verdict).sum())
+        if "error of spread" in one:
+            ratio = one["error of spread"].median()
+            numbers[f"median error over spread, {scheme}"] = ratio
+    return {text: float(value) for text, value in numbers.items()}

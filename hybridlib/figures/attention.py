@@ -21,7 +21,7 @@ from hybridlib.comparison import Trained
 from hybridlib.figures.geography import COVERS, LEAST_SHARE, draw_network
 from hybridlib.figures.schemes import TRUTH, colour_of
 from hybridlib.hydropy.parameters import Parameters
-from hybridlib.identifiability import member_parameters
+from hybridlib.identifiability import land_mean
 from hybridlib.interpret import (
     Types,
     importance,
@@ -197,8 +197,8 @@ def learned_against_true(study: Study, schemes: Mapping[str, Trained], name: str
         schemes: by title; the mean over the members is shown.
         name: of the parameter.
     """
-    place, land = Parameters._fields.index(name), study.basin.land
-    true, types = np.asarray(true_parameters(study)[place])[land], vegetation_types(study)
+    true = np.asarray(getattr(true_parameters(study), name))[study.basin.land]
+    types = vegetation_types(study)
     colours = BAR if types is None else [_cover(flag) for flag in types.flag]
     columns = min(3, len(schemes))
     rows = -(-len(schemes) // columns)
@@ -206,7 +206,7 @@ def learned_against_true(study: Study, schemes: Mapping[str, Trained], name: str
         rows, columns, figsize=(7.5, 0.8 + 2.4 * rows), sharex=True, sharey=True, squeeze=False
     )
     for ax, (title, trained) in zip(axes.flat, schemes.items(), strict=False):
-        found = member_parameters(trained).mean(axis=0)[place]
+        found = land_mean(trained, name)
         ax.scatter(true, found, s=5, c=colours, alpha=0.6, linewidth=0, rasterized=True)
         ax.axline((true.mean(), true.mean()), slope=1, color=TRUTH, lw=1, ls="--")
         ax.set_title(title)
