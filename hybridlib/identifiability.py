@@ -376,35 +376,31 @@ def pet_spread(study: Study, trained: Trained) -> xr.Dataset:
 
 
 def finding_numbers(
-    explained: xr.Dataset,
+    explained: Mapping[str, xr.Dataset],
     judged: pd.DataFrame,
-    title: str,
-    agreement: pd.DataFrame | None = None,
-    rules: Mapping[str, pd.DataFrame] | None = None,
+    agreements: Mapping[str, pd.DataFrame],
+    rules: Mapping[str, pd.DataFrame],
     departed: pd.DataFrame | None = None,
 ) -> dict[str, float]:
     """Collect the numbers of the chapter that a list of findings quotes.
 
     Args:
-        explained: of :func:`hybridlib.interpret.expected_gradients`.
-        judged: of :func:`judge`; may lack the scheme.
-        title: of the scheme that was explained.
-        agreement: of :func:`hybridlib.interpret.share_agreement`; twins only, as the rest.
-        rules: of :func:`rules_found`, by a word for who learned.
-        departed: of :func:`departures`.
+        explained: of :func:`hybridlib.interpret.expected_gradients`, by title, of one parameter.
+        judged: of :func:`judge`; empty where no scheme has several members.
+        agreements: of :func:`hybridlib.interpret.share_agreement`, by who learned; twins only.
+        rules: of :func:`rules_found`, by who learned; twins only.
+        departed: of :func:`departures`; twins only.
     """
-    name = explained.attrs["parameter"]
-    first = set(map(str, importance(explained).attribute.values[: len(PAPER_SIX)]))
-    numbers = {
-        f"{name} completeness error (%), {title}": 100 * float(explained.convergence[-1]),
-        f"{name} of the paper's six attributes among the first six, {title}": len(
-            first & set(PAPER_SIX)
-        ),
-    }
-    if agreement is not None:
+    name = next(iter(explained.values())).attrs["parameter"]
+    numbers = {}
+    for who, one in explained.items():
+        first = set(map(str, importance(one).attribute.values[: len(PAPER_SIX)]))
+        numbers[f"{name} completeness error (%), {who}"] = 100 * one.convergence[-1]
+        numbers[f"{name} paper's six among the first six, {who}"] = len(first & set(PAPER_SIX))
+    for who, table in agreements.items():
         for group in ("vegetation", "temperature"):
-            numbers[f"{name} r of {group} share with truth, {title}"] = agreement.r[group]
-    for who, table in (rules or {}).items():
+            numbers[f"{name} r of {group} share with truth, {who}"] = table.r[group]
+    for who, table in rules.items():
         numbers[f"{name} importance on the true rule (%), {who}"] = table["share"].get(name, np.nan)
         numbers[f"mean importance on the true rules (%), {who}"] = table["share"].mean()
     for scheme in () if departed is None else departed.index.drop("truth"):
@@ -413,8 +409,7 @@ def finding_numbers(
     for scheme in dict.fromkeys(judged.index.get_level_values(0)):
         one = judged.loc[scheme].drop(index=list(NO_GRADIENT))
         for verdict in (IDENTIFIABLE, LEVEL, ASTRAY, AGREED, DIFFER):
-            numbers[f"parameters: {verdict}, {scheme}"] = int((one.verdict == verdict).sum())
+            numbers[f"parameters: {verdict}, {scheme}"] = (one.verdict == verdict).sum()
         if "error of spread" in one:
-            ratio = one["error of spread"].median()
-            numbers[f"median error over spread, {scheme}"] = ratio
+            numbers[f"median error over spread, {scheme}"] = one["error of spread"].median()
     return {text: float(value) for text, value in numbers.items()}

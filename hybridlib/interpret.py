@@ -438,6 +438,19 @@ def claims(study: Study, explained: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows, range(1, len(rows) + 1), columns)
 
 
+def claims_by_scheme(study: Study, explained: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Set the verdicts of :func:`claims` on several schemes side by side.
+
+    Args:
+        study: the prepared study.
+        explained: shares of f_crit in every scheme, by title.
+    """
+    tables = {
+        title: claims(study, one).set_index("the paper found") for title, one in explained.items()
+    }
+    return pd.concat(tables, axis=1)
+
+
 def _claims_of_order(explained: xr.Dataset):
     """Which attributes matter most, and whether vegetation and climate do."""
     found = importance(explained)

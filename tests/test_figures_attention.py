@@ -98,6 +98,12 @@ def test_is_the_convergence_drawn_in_percent_beside_the_law_of_chance(study):
     np.testing.assert_allclose(law, [40.0, 20.0])
 
 
+def test_is_a_parameter_that_does_not_vary_said_to_be_the_same(study):
+    flat = _explained(study).assign(convergence=("draws", [np.nan, np.nan]))
+    (ax,) = attention.convergence({"Hybrid(Q,S)": flat}).axes
+    assert [text.get_text() for text in ax.texts] == ["the same in every cell"] and not ax.lines
+
+
 class Known:
     """A member that has learned what it is told."""
 

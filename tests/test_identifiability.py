@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import cases
 import numpy as np
+import pandas as pd
 import pytest
 
-from hybridlib import identifiability
+from hybridlib import identifiability, interpret
 from hybridlib.attributes import ATTRIBUTES
 from hybridlib.backend import tf
 from hybridlib.comparison import Trained
@@ -166,3 +167,41 @@ def test_is_the_spread_of_pet_that_of_the_members_means(ruled, problem):
     np.testing.assert_allclose(found.error, 1.0 - 0.5 * raw, atol=1e-4)
     with pytest.raises(InputError, match=r"Hybrid\(Q,S\) has no network that learns PET"):
         identifiability.pet_spread(study, _told(problem, default, default, default))
+
+
+def test_are_the_numbers_of_the_findings_those_of_the_tables(ruled, problem):
+    study, default = ruled
+    true = true_parameters(study)
+    schemes = {"own": _told(problem, default, default), "two": _told(problem, default, true, true)}
+    judged = identifiability.judge(study, {"two": schemes["two"]})
+    departed = identifiability.departures(study, schemes, "f_crit")
+    shares = interpret.true_shares(study, default, "f_crit", 3)
+    shares["convergence"] = "draws", [0.5, 0.1]
+    agreements = {"sage": interpret.share_agreement(shares, shares)}
+    learner = problem.learner(0)
+    learner.network.layers[-1].kernel.assign(np.full((16, 9), 0.1))
+    rules = {"net": identifiability.rules_found(study, [learner], default, 5)}
+    found = identifiability.finding_numbers({"sage": shares}, judged, agreements, rules, departed)
+    assert found["f_crit completeness error (%), sage"] == pytest.approx(10.0)
+    assert found["f_crit r of vegetation share with truth, sage"] == pytest.approx(1.0)
+    assert found["f_crit importance on the true rule (%), net"] == rules["net"].share["f_crit"]
+    assert found["f_crit RMSE own"] == departed.RMSE["own"] and found["f_crit RMSE two"] == 0.0
+    assert found["parameters: identifiable, two"] == 8.0
+    bare = identifiability.finding_numbers({"sage": shares}, pd.DataFrame(), {}, {})
+    assert len(bare) == 2 and set(bare) < set(found)
+
+
+@pytest.mark.parametrize(
+    ("spreads", "verdict", "here"),
+    [
+        ([4.0] * 9, "reproduced", "above 5% of the range: none"),
+        ([4.0, 6.0, 9.0, *[1.0] * 6], "not reproduced", "above 5% of the range: d_max"),
+    ],
+)
+def test_is_a_small_spread_one_that_is_small_in_every_parameter(spreads, verdict, here):
+    index = pd.MultiIndex.from_product([["a"], Parameters._fields])
+    judged = pd.DataFrame({"spread": spreads}, index)
+    row = identifiability.spread_claim(judged, "a").iloc[0]
+    assert (row.verdict, row.here) == (verdict, here)
+    assert identifiability.spread_claim(judged, "b").iloc[0].verdict == "not testable"
+    assert identifiability.spread_claim(pd.DataFrame(), "a").iloc[0].verdict == "not testable"

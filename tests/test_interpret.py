@@ -293,6 +293,9 @@ def test_is_each_finding_of_the_paper_judged_by_its_own_shares(ruled):
     table = interpret.claims(study, other)
     assert table.verdict.tolist() == ["not reproduced"] * 5 + ["not testable"]
     assert table.here[1] == "2 of 4 among wava, beta, lai_diff, temp_avg"
+    both = interpret.claims_by_scheme(study, {"a": paper, "b": other})
+    assert both["a", "verdict"].tolist()[:5] == ["reproduced"] * 5
+    assert both["b", "here"].tolist() == table.here.tolist()
     with pytest.raises(InputError, match="shares are of d_max; the paper explains f_crit"):
         interpret.claims(study, other.assign_attrs(parameter="d_max"))
 

@@ -168,19 +168,27 @@ def attention(table: pd.DataFrame, parameter: str, taught: pd.DataFrame | None =
     ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(0, None))
     ax.set_xlabel(f"part of all importance for {parameter} (%)")
     ax.grid(axis="y", visible=False)
-    ax.legend(loc="lower right")
+    fig.legend(loc="outside upper center", ncols=2)
     return fig
 
 
 def convergence(explained: Mapping[str, xr.Dataset]) -> Figure:
-    """Draw the error of completeness against the number of draws, a line for each title."""
+    """Draw the error of completeness against the number of draws, a line for each title.
+
+    A parameter that is the same in every cell has no such error, which is said instead.
+    """
     fig, ax = plt.subplots(figsize=(7.5, 2.8))
-    for title, one in explained.items():
-        percent = 100 * one.convergence
-        ax.plot(one.draws, percent, "o-", ms=4, color=colour_of(title), label=title)
-    draws, first = one.draws.values.astype(float), float(percent[0])
-    ax.plot(draws, first * np.sqrt(draws[0] / draws), ":", color="0.4", label="1 / √draws")
-    ax.set(xscale="log", yscale="log", xlabel="draws", ylabel="error of completeness (%)")
+    varies = {title: one for title, one in explained.items() if one.convergence.notnull().all()}
+    for title, one in varies.items():
+        draws, percent = one.draws.values.astype(float), 100 * one.convergence
+        ax.plot(draws, percent, "o-", ms=4, color=colour_of(title), label=title)
+    ax.set(xlabel="draws", ylabel="error of completeness (%)")
+    if not varies:
+        ax.text(0.5, 0.5, "the same in every cell", transform=ax.transAxes, ha="center")
+        return fig
+    law = float(percent[0]) * np.sqrt(draws[0] / draws)
+    ax.plot(draws, law, ":", color="0.4", label="1 / √draws")
+    ax.set(xscale="log", yscale="log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_formatter("{x:g}")
@@ -284,8 +292,8 @@ def pet_spread_map(study: Study, spreads: xr.Dataset) -> Figure:
     shown = {name: how for name, how in shown.items() if name in spreads}
     extent = maps.extent_of(study.landsurface.lsm)
     west, east, south, north = extent
-    panel = min(3.4 * (north - south) / (east - west), 4.4)
-    fig, axes = maps.basin_axes(1, len(shown), extent=extent, figsize=(7.5, 1.2 + panel))
+    panel = min(2.1 * (north - south) / (east - west), 3.6)
+    fig, axes = maps.basin_axes(1, len(shown), extent=extent, figsize=(7.5, 0.6 + panel))
     for ax, (name, (title, cmap)) in zip(np.ravel(axes), shown.items(), strict=True):
         field = land_field(study, spreads[name].values, "mean PET", "mm d⁻¹")
         _panel(ax, study, field, title, cmap)
