@@ -161,26 +161,3 @@ def findings(measured: pd.DataFrame) -> Verdicts:
         measured: of :func:`measure`.
     """
     return verdicts(CLAIMS, named(measured))
-
-
-def both_verdicts(measured: Mapping[str, pd.DataFrame]) -> Verdicts:
-    """Verdicts of several periods side by side; numbers are those of the first.
-
-    Args:
-        measured: tables of :func:`measure` by the name of their period.
-    """
-    tables = {when: findings(table).table for when, table in measured.items()}
-    first = next(iter(tables.values()))
-    if len({tuple(table.verdict) for table in tables.values()}) == 1:
-        return Verdicts(first)
-    said = [
-        one if len({one, *others}) == 1 else _apart(dict(zip(tables, (one, *others), strict=True)))
-        for one, *others in zip(*(table.verdict for table in tables.values()), strict=True)
-    ]
-    return Verdicts(first.assign(verdict=said))
-
-
-def _apart(said: Mapping[str, str]) -> str:
-    """Verdicts that depend on the years."""
-    (first, verdict), *others = said.items()
-    return f"{verdict}, in {first}; " + "; ".join(f"in {when}: {other}" for when, other in others)

@@ -11,6 +11,7 @@ import xarray as xr
 
 from hybridlib import pet
 from hybridlib.comparison import Trained, simulate_fields
+from hybridlib.findings import Verdicts
 from hybridlib.recovery import correlation, rmse
 from hybridlib.schema import SECONDS_PER_DAY, InputError
 from hybridlib.schemes import find_scheme
@@ -370,7 +371,7 @@ class Compared(NamedTuple):
         return [name for name in (self.title, TRUTH) if name in self.season]
 
 
-def pet_findings(compared: Compared) -> pd.DataFrame:
+def pet_findings(compared: Compared) -> Verdicts:
     """Hold what the paper found about PET (section 5.1, Figure 11) against ours.
 
     Returns:
@@ -390,7 +391,7 @@ def pet_findings(compared: Compared) -> pd.DataFrame:
                 "verdict": verdict if here else "not testable",
             }
         )
-    return pd.DataFrame(rows, index=range(1, len(rows) + 1))
+    return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)), "5.1")
 
 
 def _way(part: str, low: float, high: float) -> Callable[[Compared], tuple[bool, str]]:

@@ -194,6 +194,31 @@ def verdicts(claims: Iterable[Claim], numbers: Mapping[str, float]) -> Verdicts:
     return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)))
 
 
+def side_by_side(tables: Mapping[str, Verdicts], all_numbers: bool = False) -> Verdicts:
+    """Join verdicts on the same claims, of several periods or schemes.
+
+    Args:
+        tables: by the name of the period or scheme; the first one counts most.
+        all_numbers: show the numbers of all, and not those of the first alone.
+
+    Returns:
+        The claims; a verdict is told once where all agree, else for each.
+    """
+    first = next(iter(tables.values())).table
+    verdict, here = [], []
+    for place in first.index:
+        said = {name: one.table.verdict[place] for name, one in tables.items()}
+        alike_all = len(set(said.values())) == 1
+        verdict.append(first.verdict[place] if alike_all else _each(said))
+        shown = {name: one.table.here[place] for name, one in tables.items()}
+        here.append(_each(shown) if all_numbers and len(shown) > 1 else first.here[place])
+    return Verdicts(first.assign(verdict=verdict, here=here))
+
+
+def _each(texts: Mapping[str, str]) -> str:
+    return "; ".join(f"{text} ({name})" for name, text in texts.items())
+
+
 def scheme_numbers(medians: pd.DataFrame) -> dict[str, float]:
     """Name the medians of :func:`hybridlib.comparison.medians` for the claims about schemes."""
     return {

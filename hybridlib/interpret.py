@@ -1,26 +1,60 @@
 """What a parameterization network attends to: expected gradients of a parameter.
 
 Source: Erion et al. (2021), Nature Machine Intelligence 3, 620-631, for expected gradients; Wang
-et al. (2024), section 3.4, for their use on f_crit. A share belongs to an attribute of a cell: how
-much that attribute moves the parameter away from its mean over all cells.
+et al. (2024), sections 3.4 and 5.2, for their use on f_crit. A share belongs to an attribute of a
+cell: how much that attribute moves the parameter away from its mean over all cells. Shares explain
+the network, not nature; on a twin :func:`true_shares` says what nature does there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from hybridlib.attributes import ATTRIBUTES
 from hybridlib.backend import tf
+from hybridlib.comparison import Trained
+from hybridlib.findings import Verdicts
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.networks import squash
+from hybridlib.recovery import true_parameters
 from hybridlib.schema import InputError
 from hybridlib.schemes import Learner
+from hybridlib.study import Study
+from hybridlib.twin import truth
 
 VEGETATION = ("lai_avg", "lai_max", "lai_diff", "fveg_avg", "fveg_max", "fveg_diff")
 """Attributes whose shares are added up to that of the vegetation."""
+CLIMATE = ("p_avg", "temp_avg", "pet_avg", "aridity", "p_seasonality")
+COUNTS = (10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
+"""Numbers of draws after which the error of completeness is kept."""
+PAPER_SIX = ("lai_diff", "temp_avg", "fveg_avg", "fveg_max", "wmax", "fveg_diff")
+"""The six most important attributes of f_crit in the paper (Figure 12b), in its order."""
+PAPER_COLD = 15.0
+"""Mean temperature below which the paper sees high positive shares of temperature, degC."""
+ANDES = 3000.0
+"""Height above which a cell is called Andean, m (the data page's border of grassland)."""
+ROWS_A_BLOCK = 256
+
+
+def chosen_members(trained: Trained, member: int = -1) -> list[Learner]:
+    """One member of a scheme, or all of them.
+
+    Args:
+        trained: the scheme.
+        member: place of the member; -1 for all.
+
+    Raises:
+        InputError: a member that is not there.
+    """
+    count = len(trained.learners)
+    if not -1 <= member < count:
+        raise InputError(f"member is {member}; expected 0 to {count - 1}, or -1 for all")
+    return list(trained.learners) if member < 0 else [trained.learners[member]]
 
 
 def expected_gradients(
@@ -46,52 +80,108 @@ def expected_gradients(
 
     Returns:
         share (cell, attribute) in the parameter's unit, over the cells with land; its standard
-        error from the draws; value and start (cell): the parameter, and its mean over x'; and
-        completeness (cell): the sum of the shares less value minus start.
+        error from the draws; value and start (cell): the parameter, and its mean over all x';
+        completeness (cell): the sum of the shares less value minus start; and convergence (draws):
+        the root mean square of completeness after so many draws, as a share of the standard
+        deviation of value over the cells (NaN where value does not vary).
 
     Raises:
-        InputError: an unknown parameter, a scheme without a parameterization network, or fewer
-            than two samples.
+        InputError: an unknown parameter, no members, a scheme without a parameterization network,
+            no land, land of another basin, or fewer than two samples.
     """
-    if name not in Parameters._fields:
-        raise InputError(
-            f"parameter '{name}' is unknown; expected one of: {', '.join(Parameters._fields)}"
-        )
-    if samples < 2:
-        raise InputError(f"{samples} samples are asked for; expected at least two")
-    for learner in learners:
-        if learner.scheme.parameters != "network":
-            raise InputError(f"{learner.scheme.title} has no network from attributes to parameters")
-    cells = np.flatnonzero(land)
-    each = [_of_one(learner, name, cells, samples, seed) for learner in learners]
-    share, square, value, start = (np.mean(parts, axis=0) for parts in zip(*each, strict=True))
-    spread = np.maximum(square - share**2, 0.0)
-    units = next(row.units for row in TABLE_1 if row.name == name).replace("/", "1")
+    cells = _checked(learners, name, land, samples)
+    value, start = np.mean([_ends(learner, name, cells) for learner in learners], axis=0)
+    draw = _drawing(learners, name, cells)
+    rng = np.random.default_rng(seed)
+    total = square = np.zeros((len(cells), len(ATTRIBUTES)))
+    left = {}
+    for count in range(1, samples + 1):
+        others = tf.constant(rng.integers(len(cells), size=len(cells)), tf.int32)
+        along = tf.constant(rng.random(len(cells)), tf.float32)
+        moved = draw(others, along).numpy().astype(float)
+        total, square = total + moved, square + moved**2
+        if count in COUNTS or count == samples:
+            left[count] = (total / count).sum(axis=1) - (value - start)
+    share = total / samples
+    variance = np.maximum(square - samples * share**2, 0.0) / (samples - 1)
+    units = {"units": _units(name)}
+    spread = np.ptp(value) > 0 and value.std()
+    sizes = [np.sqrt(np.mean(rest**2)) / spread if spread else np.nan for rest in left.values()]
     dims = ("cell", "attribute")
     return xr.Dataset(
         {
-            "share": (dims, share, {"units": units, "long_name": f"share in {name}"}),
-            "error": (dims, np.sqrt(spread / samples), {"units": units}),
-            "value": ("cell", value, {"units": units, "long_name": name}),
-            "start": ("cell", start, {"units": units}),
-            "completeness": ("cell", share.sum(axis=1) - (value - start), {"units": units}),
+            "share": (dims, share, units | {"long_name": f"share in {name}"}),
+            "error": (dims, np.sqrt(variance / samples), units),
+            "value": ("cell", value, units | {"long_name": name}),
+            "start": ("cell", start, units),
+            "completeness": ("cell", left[samples], units),
+            "convergence": ("draws", sizes, {"units": "1"}),
         },
-        {"cell": cells, "attribute": list(ATTRIBUTES)},
+        {"cell": cells, "attribute": list(ATTRIBUTES), "draws": list(left)},
         {"parameter": name, "samples": samples, "members": len(learners)},
     )
 
 
-def _of_one(learner: Learner, name: str, cells: np.ndarray, samples: int, seed: int):
-    """Mean share and mean squared share, value, and mean of the start, of one member."""
-    place = Parameters._fields.index(name)
-    own = tf.gather(learner.attributes, cells)
-    begin = tf.gather(learner.start[place], cells)
-    rng = np.random.default_rng(seed)
+def _checked(learners: Sequence[Learner], name: str, land: np.ndarray, samples: int) -> np.ndarray:
+    """Places of the cells with land; refuses what cannot be explained."""
+    _known(name)
+    if samples < 2:
+        raise InputError(f"{samples} samples are asked for; expected at least two")
+    if not len(learners):
+        raise InputError("no members are given; expected at least one")
+    for learner in learners:
+        if learner.scheme.parameters != "network":
+            raise InputError(f"{learner.scheme.title} has no network from attributes to parameters")
+        if learner.attributes.shape[0] != len(land):
+            raise InputError(
+                f"land has {len(land)} cells; expected the {learner.attributes.shape[0]} of the "
+                "learners' basin"
+            )
+    cells = np.flatnonzero(land)
+    if not len(cells):
+        raise InputError("land is nowhere true; expected at least one cell with land")
+    return cells
 
-    def parameter(attributes):
-        logits = begin + learner.network(attributes)[:, place]
-        shape = (len(TABLE_1), len(cells))
-        return getattr(squash(tf.broadcast_to(logits, shape)), name)
+
+def _known(name: str) -> int:
+    """Place of a parameter among the nine."""
+    if name not in Parameters._fields:
+        raise InputError(
+            f"parameter '{name}' is unknown; expected one of: {', '.join(Parameters._fields)}"
+        )
+    return Parameters._fields.index(name)
+
+
+def _units(name: str) -> str:
+    return TABLE_1[_known(name)].units.replace("/", "1")
+
+
+def _squashed(logits: tf.Tensor, name: str) -> tf.Tensor:
+    """One parameter from its logits, any one shape."""
+    flat = tf.reshape(logits, (-1,))
+    fields = squash(tf.broadcast_to(flat, (len(TABLE_1), flat.shape[0])))
+    return tf.reshape(getattr(fields, name), logits.shape)
+
+
+def _ends(learner: Learner, name: str, cells: np.ndarray) -> np.ndarray:
+    """The parameter of each cell, and its mean over the attributes of all cells, (2, cell)."""
+    place = _known(name)
+    begin = tf.gather(learner.start[place], cells)
+    shift = learner.network(tf.gather(learner.attributes, cells))[:, place]
+    value = _squashed(begin + shift, name).numpy().astype(float)
+    # In blocks of cells, so that memory grows with the cells and not with their square.
+    blocks = [
+        _squashed(begin[first : first + ROWS_A_BLOCK, None] + shift, name).numpy().mean(1, float)
+        for first in range(0, len(cells), ROWS_A_BLOCK)
+    ]
+    return np.stack([value, np.concatenate(blocks)])
+
+
+def _drawing(learners: Sequence[Learner], name: str, cells: np.ndarray):
+    """A function from one draw to every cell's shares, mean over the members, (cell, 21)."""
+    place = _known(name)
+    own = tf.gather(learners[0].attributes, cells)
+    begin = tf.gather(learners[0].start[place], cells)
 
     @tf.function(autograph=False)
     def draw(others, along):
@@ -99,17 +189,72 @@ def _of_one(learner: Learner, name: str, cells: np.ndarray, samples: int, seed: 
         point = own - (1.0 - along)[:, None] * step
         with tf.GradientTape() as tape:
             tape.watch(point)
-            total = tf.reduce_sum(parameter(point))
-        return step * tape.gradient(total, point), parameter(tf.gather(own, others))
+            fields = [_squashed(begin + one.network(point)[:, place], name) for one in learners]
+            mean = tf.add_n(fields) / len(fields)
+        return step * tape.gradient(mean, point)
 
-    share = square = start = 0.0
-    for _ in range(samples):
-        others = tf.constant(rng.integers(len(cells), size=len(cells)), tf.int32)
-        along = tf.constant(rng.random(len(cells)), tf.float32)
-        moved, at_other = (values.numpy().astype(float) for values in draw(others, along))
-        share, square, start = share + moved, square + moved**2, start + at_other
-    value = parameter(own).numpy().astype(float)
-    return share / samples, square / samples, value, start / samples
+    return draw
+
+
+def true_shares(
+    study: Study, default: Parameters, name: str, orders: int = 100, seed: int = 0
+) -> xr.Dataset:
+    """Share of each attribute in a twin's true parameter, from the rule that made it.
+
+    Shapley values against cells drawn at random: attributes of a cell take the place of another
+    cell's one after the other, in random order, and each is credited with the change it makes. For
+    a rule that is a sum over the attributes these are the expected gradients; the twin's are sums
+    within a sigmoid, so the two are close. The rule itself is asked, so nothing is written twice.
+
+    Args:
+        study: a twin.
+        default: HydroPy's own parameters, where the rule begins, (cell,).
+        name: of the parameter.
+        orders: random orders, each with another cell for every cell.
+        seed: of the orders.
+
+    Returns:
+        share (cell, attribute), value and start (cell), over the cells with land, as
+        :func:`expected_gradients`.
+
+    Raises:
+        InputError: an unknown parameter, a study without a truth, or one that the rule of
+            :mod:`hybridlib.twin.truth` did not make.
+    """
+    place, basin = _known(name), study.basin
+    own = {key: basin.pack(field).astype(float) for key, field in study.attributes.items()}
+
+    def rule(fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        grids = {key: (("lat", "lon"), basin.unpack(field)) for key, field in fields.items()}
+        return np.asarray(truth.true_parameters(xr.Dataset(grids), basin, default)[place], float)
+
+    value, cells = rule(own), np.flatnonzero(basin.land)
+    if not np.allclose(value, true_parameters(study)[place], rtol=1e-4):
+        raise InputError(f"{study.path}: {name} of the truth is not that of hybridlib.twin.truth")
+    rng, keys = np.random.default_rng(seed), list(ATTRIBUTES)
+    share, start = np.zeros((len(cells), len(keys))), np.zeros(len(cells))
+    for _ in range(orders):
+        # A whole field is shuffled, so means and spreads that the rule scales with stay.
+        shuffled = np.arange(basin.size)
+        shuffled[cells] = rng.permutation(cells)
+        fields = {key: field[shuffled] for key, field in own.items()}
+        before = rule(fields)[cells]
+        start += before
+        for k in rng.permutation(len(keys)):
+            fields[keys[k]] = own[keys[k]]
+            after = rule(fields)[cells]
+            share[:, k] += after - before
+            before = after
+    units = {"units": _units(name)}
+    return xr.Dataset(
+        {
+            "share": (("cell", "attribute"), share / orders, units),
+            "value": ("cell", value[cells], units),
+            "start": ("cell", start / orders, units),
+        },
+        {"cell": cells, "attribute": keys},
+        {"parameter": name, "samples": orders},
+    )
 
 
 def importance(explained: xr.Dataset) -> xr.DataArray:
@@ -119,6 +264,227 @@ def importance(explained: xr.Dataset) -> xr.DataArray:
     return mean.isel(attribute=order)
 
 
-def vegetation_share(explained: xr.Dataset) -> xr.DataArray:
-    """Share of all vegetation attributes together, (cell,)."""
-    return explained.share.sel(attribute=list(VEGETATION)).sum("attribute")
+def importance_table(
+    explained: xr.Dataset, members: Sequence[xr.Dataset] = (), true: xr.Dataset | None = None
+) -> pd.DataFrame:
+    """List every attribute's importance, the most important first.
+
+    Args:
+        explained: of :func:`expected_gradients`.
+        members: the same of every member alone.
+        true: of :func:`true_shares`.
+
+    Returns:
+        One row an attribute: importance and its sampling error (mean standard error of a cell's
+        share), of each member alone, and in the truth; in the parameter's unit.
+    """
+    found = importance(explained)
+    names = found.attribute.values
+    columns = {
+        "importance": found.values,
+        "sampling error": explained.error.mean("cell").sel(attribute=names).values,
+    }
+    for k, one in enumerate(members):
+        columns[f"member {k}"] = abs(one.share).mean("cell").sel(attribute=names).values
+    if true is not None:
+        columns["truth"] = abs(true.share).mean("cell").sel(attribute=names).values
+    return pd.DataFrame(columns, index=pd.Index(names, name="attribute"))
+
+
+def rulers(true: xr.Dataset, least: float = 1e-6) -> list[str]:
+    """Attributes that rule a true parameter at all, the most important first.
+
+    Args:
+        true: of :func:`true_shares`.
+        least: importance above which an attribute counts, as a share of the parameter's spread.
+    """
+    found = importance(true)
+    above = found > least * max(float(true.value.std()), 1e-12)
+    return [str(name) for name in found.attribute.values[above.values]]
+
+
+def vegetation_share(explained: xr.Dataset, names: Sequence[str] = VEGETATION) -> xr.DataArray:
+    """Share of vegetation attributes together, by default all of them, (cell,)."""
+    total = explained.share.sel(attribute=list(names)).sum("attribute")
+    return total.assign_attrs(explained.share.attrs)
+
+
+def share_agreement(explained: xr.Dataset, true: xr.Dataset) -> pd.DataFrame:
+    """Agreement from cell to cell of learned and true shares.
+
+    Args:
+        explained: of :func:`expected_gradients`.
+        true: of :func:`true_shares`.
+
+    Returns:
+        Rows vegetation, temperature, climate without temperature and everything else; the mean
+        absolute share learned and true, in the parameter's unit, and their correlation over the
+        cells (NaN where one of them does not vary).
+    """
+    other = [name for name in ATTRIBUTES if name not in (*VEGETATION, *CLIMATE)]
+    groups = {
+        "vegetation": VEGETATION,
+        "temperature": ("temp_avg",),
+        "other climate": [name for name in CLIMATE if name != "temp_avg"],
+        "soil, relief, open water": other,
+    }
+    rows = {}
+    for group, names in groups.items():
+        a, b = (vegetation_share(one, names).values for one in (explained, true))
+        varies = min(np.ptp(a), np.ptp(b)) > 1e-12
+        rows[group] = {
+            "learned": np.abs(a).mean(),
+            "truth": np.abs(b).mean(),
+            "r": np.corrcoef(a, b)[0, 1] if varies else np.nan,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def share_fields(
+    study: Study, shares: Mapping[str, xr.Dataset], names: Sequence[str], text: str
+) -> xr.Dataset:
+    """Shares of some attributes together on the grid, NaN where there is no land, (lat, lon).
+
+    Args:
+        study: the prepared study.
+        shares: of :func:`expected_gradients` or :func:`true_shares`, by title.
+        names: of the attributes.
+        text: long name of the fields.
+    """
+    return xr.Dataset(
+        {
+            title: land_field(study, vegetation_share(one, names).values, text, one.share.units)
+            for title, one in shares.items()
+        }
+    )
+
+
+def land_field(study: Study, values: np.ndarray, text: str, units: str) -> xr.DataArray:
+    """Values over the cells with land, (cell,), on the grid, NaN elsewhere, (lat, lon)."""
+    basin = study.basin
+    packed = np.full(basin.size, np.nan)
+    packed[basin.land] = values
+    coordinates = {"lat": basin.lat, "lon": basin.lon}
+    attrs = {"long_name": text, "units": units}
+    return xr.DataArray(basin.unpack(packed), coordinates, ("lat", "lon"), attrs=attrs)
+
+
+class Types(NamedTuple):
+    """Vegetation types of the cells with land.
+
+    Attributes:
+        flag: number of each cell's type, (cell,).
+        names: of the types by number, as a reader sees them.
+    """
+
+    flag: np.ndarray
+    names: dict[int, str]
+
+
+def vegetation_types(study: Study) -> Types | None:
+    """Read a study's own vegetation types; None where it has none."""
+    surface = study.landsurface
+    if "vegetation_type" not in surface:
+        return None
+    field, basin = surface.vegetation_type, study.basin
+    words = [word.replace("_", " ") for word in field.attrs["flag_meanings"].split()]
+    flags = np.ravel(field.attrs["flag_values"]).tolist()
+    return Types(basin.pack(field)[basin.land], dict(zip(flags, words, strict=True)))
+
+
+def means_by_type(types: Types, fields: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Mean of fields over the cells of each vegetation type.
+
+    Args:
+        types: of :func:`vegetation_types`.
+        fields: over the cells with land, (cell,), by name.
+
+    Returns:
+        One row a type that occurs, with its number of cells.
+    """
+    rows = {}
+    for flag, name in types.names.items():
+        here = types.flag == flag
+        if here.any():
+            means = {title: float(np.mean(field[here])) for title, field in fields.items()}
+            rows[name] = {"cells": int(here.sum())} | means
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def claims(study: Study, explained: xr.Dataset) -> Verdicts:
+    """Hold what the paper found of f_crit (section 5.2, Figure 12) against shares found here.
+
+    Args:
+        study: the prepared study.
+        explained: of :func:`expected_gradients`, for f_crit.
+
+    Returns:
+        For each finding what was found here and the verdict; "not testable" where the study has
+        no vegetation types or no cells of the kind.
+
+    Raises:
+        InputError: shares of another parameter.
+    """
+    if explained.attrs["parameter"] != "f_crit":
+        raise InputError(f"shares are of {explained.attrs['parameter']}; the paper explains f_crit")
+    found = (
+        *_claims_of_order(explained),
+        _claim_of_plants(study, explained),
+        _claim_of_cold(study, explained),
+        _claim_of_height(study, explained),
+    )
+    words = {True: "reproduced", False: "not reproduced", None: "not testable"}
+    rows = [(text, here, words[verdict]) for text, here, verdict in found]
+    columns = ["the paper found", "here", "verdict"]
+    return Verdicts(pd.DataFrame(rows, range(1, len(rows) + 1), columns), "5.2")
+
+
+def _claims_of_order(explained: xr.Dataset):
+    """Which attributes matter most, and whether vegetation and climate do."""
+    found = importance(explained)
+    for count, word in ((4, "four"), (6, "six")):
+        first, paper = list(found.attribute.values[:count]), PAPER_SIX[:count]
+        alike = len(set(first) & set(paper))
+        text = f"the {word} most important attributes are {', '.join(paper)}"
+        yield text, f"{alike} of {count} among {', '.join(first)}", alike == count
+    group = float(found.sel(attribute=[*VEGETATION, *CLIMATE]).sum() / found.sum())
+    yield "vegetation and climate dominate f_crit", f"{group:.0%} of all importance", group > 0.5
+
+
+def _claim_of_plants(study: Study, explained: xr.Dataset):
+    """Sign of the vegetation's share under low plants and under forest."""
+    text = "vegetation raises f_crit under shrub and grass, lowers it under forest"
+    types, share = vegetation_types(study), vegetation_share(explained).values
+    if types is None:
+        return text, "no vegetation types", None
+    kinds = {
+        "low": [n for n, word in types.names.items() if "grass" in word or "shrub" in word],
+        "forest": [n for n, w in types.names.items() if "forest" in w and "savanna" not in w],
+    }
+    here = {kind: np.isin(types.flag, flags) for kind, flags in kinds.items()}
+    if not all(cells.any() for cells in here.values()):
+        return text, "one of the two does not occur", None
+    low, forest = (float(share[cells].mean()) for cells in here.values())
+    return text, f"mean share {low:+.4f} and {forest:+.4f}", low > 0 > forest
+
+
+def _claim_of_cold(study: Study, explained: xr.Dataset):
+    """Sign of temperature's share where it is cold and elsewhere."""
+    text = f"temperature raises f_crit below {PAPER_COLD:g} °C, elsewhere its share is weak or none"
+    share = explained.share.sel(attribute="temp_avg").values
+    cold = study.basin.pack(study.attributes.temp_avg)[study.basin.land] < PAPER_COLD
+    if cold.all() or not cold.any():
+        return text, f"no cells on both sides of {PAPER_COLD:g} °C", None
+    inside, outside = float(share[cold].mean()), float(share[~cold].mean())
+    here = f"mean share {inside:+.4f} and {outside:+.4f}"
+    return text, here, inside > 0 and abs(outside) < 0.5 * inside
+
+
+def _claim_of_height(study: Study, explained: xr.Dataset):
+    """Whether the parameter is higher in the Andes than below."""
+    text = "f_crit is high in the Andes, low in the plains"
+    high = study.basin.pack(study.attributes.height)[study.basin.land] > ANDES
+    if high.all() or not high.any():
+        return text, f"no cells on both sides of {ANDES:,.0f} m", None
+    above, below = (float(explained.value.values[cells].mean()) for cells in (high, ~high))
+    return text, f"mean {above:.3f} and {below:.3f}", above > below

@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 from scipy import signal, stats
 
+from hybridlib.findings import Verdicts
 from hybridlib.pet import LATENT_HEAT
 from hybridlib.schema import SECONDS_PER_DAY, InputError, Variable, check_values
 from hybridlib.splits import Period
@@ -445,7 +446,7 @@ def agreement_table(
     return table.rename_axis(index=["tower", "scheme"])
 
 
-def tower_findings(table: pd.DataFrame, schemes: tuple[str, ...]) -> pd.DataFrame:
+def tower_findings(table: pd.DataFrame, schemes: tuple[str, ...]) -> Verdicts:
     """Hold what the paper found at the towers (section 4.3, Figure 10) against the table.
 
     Args:
@@ -478,4 +479,4 @@ def tower_findings(table: pd.DataFrame, schemes: tuple[str, ...]) -> pd.DataFram
                 "verdict": verdict if len(chosen) else "not testable",
             }
         )
-    return pd.DataFrame(rows, index=range(1, len(rows) + 1))
+    return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)), "4.3")

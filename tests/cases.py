@@ -13,10 +13,12 @@ import pytest
 import xarray as xr
 
 from hybridlib.attributes import static_attributes
+from hybridlib.hydropy.parameters import Lags, Parameters, default_parameters
 from hybridlib.observe import discharge_at, monthly_means
 from hybridlib.rnn import HydroPyNN
 from hybridlib.schema import DISCHARGE, FORCING, TWSA
 from hybridlib.study import Study, open_study, place_gauges, write_group, write_study
+from hybridlib.twin import truth
 
 DATA = Path(__file__).parent / "data"
 SHARED = Path(os.environ.get("HYBRIDLIB_SHARED", Path(__file__).parents[2] / "shared"))
@@ -200,3 +202,32 @@ def add_truth(study: Study) -> Study:
     fields = {name: field.assign_attrs(units) for name, field in truth.items()}
     write_group(study.path, "truth", xr.Dataset(fields))
     return study
+
+
+def ruled_study(folder: Path) -> tuple[Study, Parameters]:
+    """The tiny study with attributes that vary, vegetation types, and a truth by the twin's rule.
+
+    Returns:
+        The study and the parameters that the rule began at.
+    """
+    study, dims = tiny_study(folder), ("lat", "lon")
+    rng, basin = np.random.default_rng(4), study.basin
+    changed = study.attributes.load()
+    for field in changed.data_vars.values():
+        field[:] = (1.0 + abs(field)) * rng.uniform(0.5, 1.5, field.shape)
+    changed["fveg_avg"] = dims, rng.uniform(0.3, 0.95, basin.shape)
+    changed["temp_avg"] = dims, rng.uniform(5.0, 27.0, basin.shape)
+    write_group(study.path, "attributes", changed)
+    lags = Lags(*(np.full(basin.size, value) for value in (20.0, 400.0, 0.2, 5)))
+    default = default_parameters(lags)
+    fields = truth.true_parameters(study.attributes, basin, default)._asdict()
+    grids = {name: (dims, basin.unpack(np.asarray(field))) for name, field in fields.items()}
+    grids["evspsblpot"] = 1.5 * study.forcing.evspsblpot.load()
+    write_group(study.path, "truth", xr.Dataset(grids, {"lat": basin.lat, "lon": basin.lon}))
+    land = study.landsurface.load()
+    kinds = np.where(study.attributes.fveg_avg > 0.6, 1, 3)
+    names = "evergreen_forest dry_forest_and_savanna shrubland"
+    flags = {"flag_values": [1, 2, 3], "flag_meanings": names}
+    land["vegetation_type"] = dims, kinds, flags
+    write_group(study.path, "landsurface", land)
+    return study, default

@@ -8,6 +8,7 @@ import pytest
 from hybridlib import budget, budget_findings
 from hybridlib.comparison import FIVE, Trained
 from hybridlib.evaluation import open_untrained
+from hybridlib.findings import side_by_side
 from hybridlib.schemes import SCHEMES
 from hybridlib.splits import Period
 
@@ -91,11 +92,16 @@ def test_are_verdicts_that_depend_on_the_years_both_given():
     other = paper()
     other.loc["Hybrid(Q)", "ΔS bias"] = 11
     both = {"2013-2016": paper(), "2003-2016": other}
-    same = budget_findings.both_verdicts(both).table
+
+    def joined():
+        each = {when: budget_findings.findings(one) for when, one in both.items()}
+        return side_by_side(each).table
+
+    same = joined()
     assert set(same.verdict) == {"reproduced"} and same.here[1] == "ΔS bias Hybrid(Q): 26"
     other.loc["Hybrid(Q)", "ΔS bias"] = 9
-    apart = budget_findings.both_verdicts(both).table.verdict
-    assert apart[1] == "reproduced, in 2013-2016; in 2003-2016: not reproduced"
+    apart = joined().verdict
+    assert apart[1] == "reproduced (2013-2016); not reproduced (2003-2016)"
     assert apart[2] == "reproduced"
 
 

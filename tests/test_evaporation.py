@@ -199,7 +199,7 @@ def _compared(**changes):
 
 
 def test_are_all_claims_reproduced_where_they_are_true():
-    found = evaporation.pet_findings(_compared())
+    found = evaporation.pet_findings(_compared()).table
     assert set(found.verdict) == {"reproduced"}
     assert found.here[1].startswith(f"of the way: {NAME} 0.4")
     assert found.here[1].endswith("truth 0.30")
@@ -222,19 +222,19 @@ def test_are_all_claims_reproduced_where_they_are_true():
 )
 def test_does_each_claim_fail_by_its_own_numbers(part, change, failing):
     whole = _compared()
-    found = evaporation.pet_findings(_compared(**{part: change(getattr(whole, part))}))
+    found = evaporation.pet_findings(_compared(**{part: change(getattr(whole, part))})).table
     assert found.index[found.verdict == "not reproduced"].tolist() == failing
 
 
 def test_is_nothing_judged_without_formulas_regions_truth_or_a_learned_pet():
     whole = _compared()
     for season in (whole.season[[NAME]], whole.season.assign(**{NAME: whole.season[LOW]})):
-        found = evaporation.pet_findings(whole._replace(season=season))
+        found = evaporation.pet_findings(whole._replace(season=season)).table
         assert set(found.verdict) == {"not testable"}
     empty = whole.region.assign(**dict.fromkeys(("Andes", "north-west", "south"), np.nan))
     found = evaporation.pet_findings(
         whole._replace(region=empty, distance=None, season=whole.season.drop(columns=TRUTH))
-    )
+    ).table
     untold = found.index[found.verdict == "not testable"].tolist()
     assert untold == [6, 7, 8, 9, 11]
 

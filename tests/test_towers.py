@@ -276,12 +276,12 @@ def test_is_each_claim_about_towers_judged_by_its_own_numbers():
     index = pd.MultiIndex.from_product([["K34", "K67"], ["A", "B"]], names=["tower", "scheme"])
     table = pd.DataFrame(1e-5, index, towers.MEASURES)
     table["r"], table["within its range"] = 0.7, 1.0
-    assert towers.tower_findings(table, ("A",)).verdict.tolist() == ["reproduced"] * 2
+    assert towers.tower_findings(table, ("A",)).table.verdict.tolist() == ["reproduced"] * 2
     table.loc[("K67", "B"), ["p by these", "within its range"]] = 0.2, 0.9
-    assert towers.tower_findings(table, ("A",)).verdict.tolist() == ["reproduced"] * 2
-    found = towers.tower_findings(table, ("A", "B"))
+    assert towers.tower_findings(table, ("A",)).table.verdict.tolist() == ["reproduced"] * 2
+    found = towers.tower_findings(table, ("A", "B")).table
     assert found.verdict.tolist() == ["not reproduced"] * 2
     assert "K67 B: r 0.70, p 0.2" in found.here[1]
     table.loc[("K34", "A"), "r"] = -0.7
-    assert towers.tower_findings(table, ("A",)).verdict[1] == "not reproduced"
-    assert towers.tower_findings(table, ("C",)).verdict.tolist() == ["not testable"] * 2
+    assert towers.tower_findings(table, ("A",)).table.verdict[1] == "not reproduced"
+    assert towers.tower_findings(table, ("C",)).table.verdict.tolist() == ["not testable"] * 2

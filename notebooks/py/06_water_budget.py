@@ -40,7 +40,7 @@ live_steps: int = 3  # steps of training where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import budget, budget_findings, comparison, floods, style
+from hybridlib import budget, budget_findings, comparison, findings, floods, style
 from hybridlib.figures import budget as figures
 from hybridlib.figures.hydrographs import name_of
 from hybridlib.splits import Period
@@ -256,7 +256,8 @@ figures.flood_dots(peaks, main.gauge);
 measured = budget_findings.measure(ledger, series, observation, main.name, chosen)
 whole = Period(split.train.first, split.validation.last)
 longer = budget_findings.measure(ledger, series, observation, main.name, whole)
-budget_findings.both_verdicts({str(chosen): measured, str(whole): longer})
+both = {str(chosen): measured, str(whole): longer}
+findings.side_by_side({when: budget_findings.findings(one) for when, one in both.items()})
 
 # %% [markdown]
 # **Table. Claims and verdicts.** Numbers in mm a⁻¹, days or percent. *Source: "the paper found" and

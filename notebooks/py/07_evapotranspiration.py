@@ -41,7 +41,7 @@ live_steps: int = 3  # steps of training made where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, evaporation, findings, style, towers
+from hybridlib import comparison, evaporation, style, towers
 from hybridlib.figures import evaporation as figures
 from hybridlib.twin.make import open_or_make
 
@@ -124,7 +124,7 @@ figures.tower_scatter(found, simulated, table, shown, years) if seen else None;
 # the water. *Source: Amazon twin.*
 
 # %%
-findings.Verdicts(towers.tower_findings(table, tuple(shown)), "4.3") if seen else None
+towers.tower_findings(table, tuple(shown)) if seen else None
 
 # %% [markdown]
 # **Table. What the paper found at K34 and K67, and what we find.** "Same range" is our reading:
@@ -226,7 +226,7 @@ regions
 # %%
 distance = evaporation.distance_to_truth(data, fields, season, pets, years) if twin else None
 compared = evaporation.Compared(focus, season, regions, links, distance)
-findings.Verdicts(evaporation.pet_findings(compared), "5.1")
+evaporation.pet_findings(compared)
 
 # %% [markdown]
 # **Table. Findings about PET and verdicts.** A region is called low or high where it departs from

@@ -1,0 +1,371 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What was learned
+#
+# **A network that turns a landscape into parameters can be asked what it attends to. The answer
+# explains the network. Whether it explains nature is another question, and only a known truth can
+# answer it.** This page asks both about the critical soil moisture `f_crit`, and then asks of all
+# nine parameters whether the observations fix them {cite}`wang2024`.
+#
+# After this page you can
+#
+# - split a learned parameter into shares of the {term}`attributes`, and say how exact they are;
+# - say why a ranking of attributes that go together means little, and their sum more;
+# - tell members that agree from members that are right;
+# - name the parameters of a model that its observations fix.
+#
+# You need {doc}`04_five_schemes`. The captions describe the published page, which shows the Amazon
+# twin.
+
+# %% tags=["parameters"]
+study: str = "data/cache/default.zarr"  # prepared study the schemes were trained on
+runs: str = "data/runs/temporal"  # folder with finished runs, named by scheme
+scheme: str = "hybrid_qs"  # scheme whose network is explained
+parameter: str = "f_crit"  # which of the nine is explained
+samples: int = 2000  # draws for each cell
+member: int = -1  # member that is explained; -1 for the mean over all of them
+live_steps: int = 3  # steps of training made where no weights are kept
+
+# %% tags=["hide-input"]
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from hybridlib import comparison, findings, identifiability, interpret, style
+from hybridlib.figures import attention, schemes
+from hybridlib.schemes import find_scheme
+from hybridlib.twin.make import open_or_make
+
+plt.style.use(style.STYLE)
+pd.options.display.float_format = "{:.3g}".format
+pd.options.display.max_colwidth = 80
+data = open_or_make(study)
+twin, land = data.has("truth"), data.basin.land
+print(f"{data.attrs['title']} ({data.attrs['source']}): {land.sum()} cells with land")
+
+# %%
+folders = comparison.find_or_train(data, runs, live_steps)
+trained = comparison.open_all(data, folders)
+title = find_scheme(scheme).title
+title = title if title in trained else "Hybrid(Q)"  # a study without gravimetry has no other
+learners = interpret.chosen_members(trained[title], member)
+default = trained[title].problem.model.default_parameters()
+print(f"explained: {parameter} of {title}, mean over {len(learners)} of its members")
+
+# %% [markdown]
+# ## Shares that add up
+#
+# `f_crit` says below which soil moisture plants begin to save water. The paper chose it because it
+# rules the exchange between soil, plants and air. In a hybrid scheme a network computes it from 21
+# attributes. How much of its value in a cell is owed to which attribute?
+#
+# {term}`Expected gradients <expected gradients>` {cite}`erion2021` walk from another cell $x'$,
+# drawn at random, to the cell $x$ in a straight line. The slope of the parameter $p$ at a random
+# point of the way, times the distance in attribute $i$, is one draw; the share is the mean:
+#
+# $$\varphi_i(x) = \mathrm{E}_{x',\,a}\Big[(x_i - x'_i)\,
+# \frac{\partial p}{\partial x_i}\big(x' + a\,(x - x')\big)\Big], \qquad
+# \sum_i \varphi_i(x) = p(x) - \mathrm{E}_{x'}\big[p(x')\big].$$
+#
+# A positive share raises the parameter above its mean over all cells, a negative one lowers it.
+# The sum on the right is known exactly, so the error of sampling can be watched.
+
+# %%
+explained = interpret.expected_gradients(learners, parameter, land, samples)
+relative = 100 * float(explained.convergence[-1])
+print(f"after {samples} draws shares miss their sum by {relative:.1f} % of the spread over cells")
+
+# %% tags=["hide-input"]
+attention.convergence({title: explained});
+
+# %% [markdown]
+# **Figure. How many draws are enough?** Root mean square over the cells of the sum of all shares
+# less what they have to add up to, as a part of the parameter's standard deviation over the cells.
+# It falls with the square root of the number of draws. *Source: Amazon twin.*
+#
+# Two checks that share no code with ours run in the tests (`tests/test_interpret.py`): shap's
+# GradientExplainer finds the same shares of the trained network, but for the sampling error of
+# both; and the exact integral over all paths lies where our standard errors say.
+#
+# ## What the network attends to
+
+# %% tags=["hide-input"]
+attention.parameterization(data, explained);
+
+# %% [markdown]
+# **Figure 12. A learned parameter and its reasons.** (a) Mean over the members. (b) The six
+# attributes with the largest mean absolute share. (c) Vegetation types. (d) Shares of all six
+# vegetation attributes together; the paper adds up three. (e) Mean temperature and (f) its share.
+# The colours of (d) and (f) have their own scales. *Source: Amazon twin.*
+#
+# (verdicts-08)=
+# ### What the paper found, and what we find on the twin
+#
+# The paper explains `f_crit` of Hybrid(Q,S)+ on the real Amazon. The table holds its findings
+# against the shares above, and against those of Hybrid(Q,S)+ where it was trained.
+
+# %%
+shares, plus = {title: explained}, trained.get("Hybrid(Q,S)+")
+if plus and plus is not trained[title]:
+    extra = interpret.expected_gradients(plus.learners, parameter, land, samples)
+    shares = {"Hybrid(Q,S)+": extra} | shares  # the paper's comes first
+f_crit = parameter == "f_crit"
+said = {name: interpret.claims(data, one) for name, one in shares.items()} if f_crit else {}
+findings.side_by_side(said, True) if said else print("the paper explains f_crit alone")
+
+# %% [markdown]
+# **Table. Findings and verdicts.** Signs and orders are compared, never levels. The limits are
+# ours: attributes "dominate" with more than half of all importance, a share is "weak" below half
+# of the other. Not to be forgotten: the twin's true rule is not nature's, so an order that differs
+# from the paper's says nothing against the paper. *Source: first column the paper (section 5.2,
+# Figure 12), real Amazon; the rest Amazon twin.*
+#
+# ## What the truth attends to
+#
+# The twin's `f_crit` was made by a known rule. So its true shares can be computed, from the rule
+# itself: attributes of one cell are put in the place of another's, one after the other, and each
+# is credited with the change it makes (Shapley's way to divide a sum). As a control, networks of
+# the same size were fitted to the true parameters themselves, cell by cell. They had a perfect
+# teacher: what they miss, no observation could have taught them.
+
+# %%
+true = interpret.true_shares(data, default, parameter) if twin else None
+taught = [identifiability.told_the_truth(data, trained[title], seed=k) for k in range(3) if twin]
+told = interpret.expected_gradients(taught, parameter, land, samples) if twin else None
+rule = f"rule: {', '.join(interpret.rulers(true))}" if twin else "real data: the rule is not known"
+print(rule)
+
+# %% tags=["hide-input"]
+alone = [interpret.expected_gradients([one], parameter, land, samples) for one in learners]
+table = interpret.importance_table(explained, alone if len(alone) > 1 else (), true)
+attention.attention(table, parameter, interpret.importance_table(told) if twin else None);
+
+# %% [markdown]
+# **Figure. Learned, taught and true.** Each attribute's part of all importance (mean absolute
+# share). Bars: the mean over the members; marks: every member alone. Diamonds: the rule that made
+# the truth. Dots: networks that were told the truth in every cell. *Source: Amazon twin.*
+#
+# Compare three things. Bars with diamonds: did training on discharge and storage find what truly
+# rules the parameter? Dots with diamonds: can a network find it at all? Marks with each other: do
+# members that fit the observations alike give the same reasons?
+#
+# Dots away from diamonds, although their networks know the truth, are the work of attributes that
+# go together. Where the mean vegetation fraction is high, so are the largest one and the leaf
+# area. A network may use any of them, or a little of each: the parameter is the same. So do not
+# read a ranking of such attributes as a finding about nature. Add up what belongs together first.
+
+# %%
+all_shares = shares | {"told the truth": told} if twin else {}
+agreements = {who: interpret.share_agreement(one, true) for who, one in all_shares.items()}
+schemes.readable(pd.concat(agreements, axis=1)) if twin else None
+
+# %% [markdown]
+# **Table. Shares of groups of attributes.** Mean absolute share, learned and true, and the
+# correlation $r$ of the two from cell to cell. A dash: no such share in the truth. *Source: Amazon
+# twin.*
+
+# %% tags=["hide-input"]
+sources = {"truth": true, "told the truth": told, "learned": explained}
+groups = {"vegetation": interpret.VEGETATION, "temperature": ("temp_avg",)}
+rows = [
+    interpret.share_fields(data, sources, names, f"share of {group}")
+    for group, names in groups.items() if twin
+]
+schemes.field_maps(rows, list(sources), cmap="BrBG_r", centred=True) if twin else None;
+
+# %% [markdown]
+# **Figure. Where vegetation and temperature raise or lower the parameter.** One scale a row.
+# *Source: Amazon twin.*
+#
+# ## How far is the parameter from the truth?
+
+# %%
+departed = identifiability.departures(data, trained, parameter) if twin else None
+schemes.readable(departed) if twin else None
+
+# %% [markdown]
+# **Table. The parameter in every scheme.** Mean and standard deviation over the cells, bias and
+# RMSE against the truth, correlation from cell to cell. HydroPyNN has HydroPy's own value
+# everywhere. *Source: Amazon twin.*
+
+# %% tags=["hide-input"]
+attention.learned_against_true(data, trained, parameter) if twin else None;
+
+# %% [markdown]
+# **Figure. Cell by cell.** On the dashed line learned and true are the same. HydroPyNN(Q,S) learns
+# each cell's number for itself: nothing ties cells of one landscape together, and they scatter.
+# A network gives cells of one landscape one value, right or wrong. *Source: Amazon twin.*
+
+# %%
+types = interpret.vegetation_types(data)
+fields = {name: identifiability.land_mean(one, parameter) for name, one in trained.items()}
+fields |= {"truth": true.value.values} if twin else {}
+interpret.means_by_type(types, fields) if types else print("this study has no vegetation types")
+
+# %% [markdown]
+# **Table. Mean of the parameter over each vegetation type.** *Source: Amazon twin.*
+#
+# Every scheme without a replacement network has a wrong {term}`PET`. Then the right `f_crit` would
+# give the wrong evapotranspiration, and training has a reason to move `f_crit` away from the truth
+# until the water balance fits. A parameter that makes up for an error elsewhere is explained by the
+# pattern of that error. Compare Hybrid(Q,S)+, which may learn PET.
+#
+# ## All nine parameters
+
+# %%
+who = {title: learners, "told the truth": taught} if twin else {}
+rules = {name: identifiability.rules_found(data, each, default) for name, each in who.items()}
+rules[title] if twin else None
+
+# %% tags=["hide-input"]
+rules["told the truth"] if twin else None
+
+# %% [markdown]
+# **Tables. Are the attributes that rule a parameter those the network finds most important?** Top:
+# learned from discharge and storage. Bottom: told the truth. `share` is the part of all importance
+# (%) that falls on the true rule; compare it with `by chance`, where all attributes count alike.
+# Look in the bottom table for near relatives in place of the true ones, such as the largest for the
+# mean water capacity. `s_min` has no gradient and is left out. *Source: Amazon twin.*
+#
+# ## Do members agree, and are they right?
+#
+# The same training from other starts gives other parameters. Their spread is the usual measure of
+# what the observations leave open ({term}`equifinality`, {cite}`beven2006`).
+
+# %% tags=["hide-input"]
+several = identifiability.with_members(trained)
+single = [name for name in trained if name not in several and name != "HydroPyNN"]
+print("one member only, not judged:", ", ".join(single) or "none")
+spreads = identifiability.spread(trained[title]) if title in several else None
+attention.spread_maps(data, spreads) if spreads else print("a spread needs several members");
+
+# %% [markdown]
+# **Figure S10a. How far members lie apart, by cell.** Hybrid(Q,S), all parameters on one scale. The
+# paper shows the like for its ten repeats and calls the uncertainty small. *Source: Amazon twin.*
+
+# %%
+judged = identifiability.judge(data, several) if several else pd.DataFrame()
+identifiability.spread_claim(judged, title)
+
+# %% [markdown]
+# **Table. What the paper found, and what we find on the twin.** The paper names no limit. Ours is a
+# root mean square spread of 5 % of the range in each parameter. *Source: first column the paper
+# (section 5.3), real Amazon; the rest Amazon twin.*
+
+# %% tags=["hide-input"]
+attention.spread_and_error(judged) if several else print("a spread needs several members");
+
+# %% [markdown]
+# **Figure. Apart from each other, and from the truth.** Bars: spread of the members. Dots: error of
+# their mean. Both are root mean squares over the cells, in % of the range. The line between is what
+# the members do not know about themselves. *Source: Amazon twin.*
+#
+# A small spread says that training leads from any start to the same place. It does not say that
+# the place is right: all members share the same physics, the same PET and the same observations,
+# and so the same error. So we ask for more before we call a parameter **identifiable**:
+#
+# 1. the loss has a slope along it;
+# 2. members agree: their spread is at most half of the way they came from HydroPy's own value;
+# 3. every member is nearer to the truth, with at most 75 % of the error of HydroPy's own value;
+# 4. and so is its pattern, after means have been taken off; else it is known by its **level only**.
+#
+# Without a truth only the first two can be asked.
+
+# %%
+identifiability.verdicts(judged) if several else print("a verdict needs several members")
+
+# %% [markdown]
+# **Table. Which parameters are identifiable?** Half and 75 % are our choice. *Source: Amazon twin.*
+
+# %% tags=["hide-input"]
+detail = judged.loc[title].drop(columns="verdict") if title in several else None
+schemes.readable(detail) if title in several else None
+
+# %% [markdown]
+# **Table. The numbers behind it, Hybrid(Q,S).** Spread, way moved and error in % of the range;
+# `worst member` and `worst pattern` are errors over those of HydroPy's own value, so above 1
+# training did harm. *Source: Amazon twin.*
+
+# %% tags=["hide-input"]
+plus = several.get("Hybrid(Q,S)+")
+spread_of_pet = identifiability.pet_spread(data, plus) if plus else None
+attention.pet_spread_map(data, spread_of_pet) if plus else print("no spread of a learned PET");
+
+# %% [markdown]
+# **Figure S10b. The learned PET: members apart, and their mean from the truth.** Means over all
+# days. Shown where Hybrid(Q,S)+ has several members. *Source: Amazon twin.*
+#
+# ## What to keep
+#
+# - Shares explain a network. Check that they add up, and say how many draws were made.
+# - Attributes that go together share their credit by chance. Add up groups before you rank.
+# - Agreement of members measures the luck of the start. The errors they have in common do not show.
+# - Ask first which parameters the observations fix. Explaining one that they do not fix explains
+#   what it makes up for.
+#
+# ```{exercise} Reasons for a lag
+# :label: learned-lag
+# Explain `lag_sur` instead of `f_crit`. Does the network attend to what truly rules it? Why may a
+# lag be easier to find than the critical moisture?
+# ```
+#
+# ```{exercise} With the right PET
+# :label: learned-plus
+# Explain `f_crit` of Hybrid(Q,S)+ on the whole page. Does it come nearer to the true shares of
+# vegetation and temperature than the page above, and why could that be?
+# ```
+#
+# ```{exercise} Credit by chance
+# :label: learned-chance
+# Explain the three networks that were told the truth, each alone. Compare their first six
+# attributes, and then their shares of all vegetation attributes together.
+# ```
+#
+# ## Solutions
+#
+# ````{solution} learned-lag
+# :class: dropdown
+#
+# ```python
+# lag = interpret.expected_gradients(learners, "lag_sur", land, 500)
+# ruled = interpret.true_shares(data, default, "lag_sur")
+# interpret.importance_table(lag, true=ruled)
+# ```
+#
+# Compare the last column with the first. A lag moves the hydrograph in time, and nothing else in
+# the model can do that as well; PET cannot make up for it. So discharge speaks about it directly.
+# ````
+#
+# ````{solution} learned-plus
+# :class: dropdown
+#
+# ```bash
+# .venv/bin/hybridlib notebooks 08_what_was_learned -p scheme=hybrid_qs_plus
+# ```
+#
+# Look at the table of groups and the maps below it. With a network for PET, `f_crit` need not make
+# up for the error of Penman–Monteith any more, as far as that network has learned it.
+# ````
+#
+# ````{solution} learned-chance
+# :class: dropdown
+#
+# ```python
+# for network in taught:
+#     one = interpret.expected_gradients([network], "f_crit", land, 500)
+#     print(list(interpret.importance(one).attribute.values[:6]))
+#     print(interpret.share_agreement(one, true).r["vegetation"])
+# ```
+#
+# Expect other orders from the same truth, and nearly the same sum.
+# ````
