@@ -20,8 +20,8 @@ from hybridlib.results import paired, part_of
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
 
-MIME = "application/vnd.hybridlib.verdicts+json"
-"""Under which a notebook keeps its verdicts, beside the table that readers see."""
+KEY = "verdicts"
+"""Under which a notebook keeps verdicts in the metadata of the table that readers see."""
 COLUMNS = ("section", "the paper found", "its numbers", "here", "verdict")
 CEILING = "the truth itself"
 """Row of the medians that holds the scores of a twin's truth."""
@@ -45,10 +45,11 @@ class Verdicts:
         filled = {"section": section, "its numbers": "–"} | dict(table.items())
         self.table = pd.DataFrame({name: filled[name] for name in COLUMNS}, table.index)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         with pd.option_context("display.max_colwidth", None):
             html, text = self.table.to_html(), self.table.to_string()
-        return {MIME: self.table.to_dict("records"), "text/html": html, "text/plain": text}
+        shown = {"text/html": html, "text/plain": text}
+        return shown, {KEY: self.table.to_dict("records")}
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,7 @@ def read_verdicts(notebook: Path) -> list[dict[str, str]]:
         return []
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    return [row for output in outputs for row in output.get("data", {}).get(MIME, [])]
+    return [row for output in outputs for row in output.get("metadata", {}).get(KEY, [])]
 
 
 def all_verdicts(folder: Path) -> pd.DataFrame:

@@ -60,10 +60,10 @@ def test_does_a_test_that_decides_nothing_leave_the_claim_undecided(p, verdict):
 def test_are_verdicts_read_from_the_notebook_that_shows_them(tmp_path):
     row = {"the paper found": "b is better", "here": "a: 1, b: 2", "verdict": "reproduced"}
     shown = Verdicts(pd.DataFrame([row]), "4.3")
-    bundle = shown._repr_mimebundle_()
-    assert "b is better" in bundle["text/html"]
+    data, kept = shown._repr_mimebundle_()
+    assert "b is better" in data["text/html"]
     cell = nbformat.v4.new_code_cell("shown")
-    cell.outputs = [nbformat.v4.new_output("execute_result", bundle)]
+    cell.outputs = [nbformat.v4.new_output("execute_result", data, metadata=kept)]
     path = tmp_path / "04_five_schemes.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
     assert findings.read_verdicts(path) == [row | {"section": "4.3", "its numbers": "–"}]
