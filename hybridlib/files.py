@@ -31,5 +31,10 @@ def written_whole(path: Path | str) -> Iterator[Path]:
             part.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:
         # NetCDF tells of a full disk in a RuntimeError.
-        reason = getattr(error, "strerror", None) or str(error)
-        raise OSError(f"{path}: cannot be written ({reason}); what stood there is kept") from error
+        raise not_written(path, error) from error
+
+
+def not_written(path: Path, error: Exception) -> OSError:
+    """The error that names the file, for one that does not."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return OSError(f"{path}: cannot be written ({reason}); what stood there is kept")

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from hybridlib import __version__
 from hybridlib.backend import keras, tf
-from hybridlib.files import written_whole
+from hybridlib.files import not_written, written_whole
 from hybridlib.networks import KERNELS
 from hybridlib.problem import Problem, basin_digest, build_problem
 from hybridlib.rnn import FLUXES
@@ -254,14 +254,17 @@ def claimed(folder: Path | str) -> Iterator[None]:
 
     Raises:
         InputError: another process holds it.
+        OSError: the folder cannot be written.
     """
     path = Path(folder) / LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=0, is_singleton=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=0, is_singleton=True)
         lock.acquire()
     except Timeout:
         raise InputError(f"{folder}: another process is at work on this run") from None
+    except OSError as error:
+        raise not_written(path, error) from error
     try:
         yield
     finally:

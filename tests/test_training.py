@@ -29,6 +29,7 @@ from hybridlib.training import (
     CHECKPOINT,
     CONFIG,
     HISTORY,
+    LOCK,
     PRESETS,
     WEIGHTS,
     Fit,
@@ -365,7 +366,7 @@ def test_does_a_folder_that_cannot_be_written_end_in_one_sentence(command, tmp_p
     (tmp_path / "file").write_text("a report")
     below = tmp_path / "file" / "run"
     kept = "what stood there is kept"
-    told = f"{below / CONFIG}: cannot be written (Not a directory); {kept}"
+    told = f"{below / LOCK}: cannot be written (Not a directory); {kept}"
     assert command(folder=below) == (1, told)
     assert (tmp_path / "file").read_text() == "a report"
 
