@@ -503,11 +503,19 @@ def _of_another_basin(path):
     np.savez(path, **arrays)
 
 
+def test_is_a_training_that_has_ended_left_as_it_is(whole, command, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert command("--resume")[0] == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     "damage", [_half, _of_another_basin, lambda path: path.write_text("lost"), Path.touch]
 )
 def test_is_a_damaged_checkpoint_refused(damage, whole, command, tmp_path):
     folder = shutil.copytree(whole, tmp_path / "run")
+    (folder / WEIGHTS).unlink()  # a training that had not ended
     if damage is Path.touch:
         (folder / CHECKPOINT).unlink()
     damage(folder / CHECKPOINT)
