@@ -110,7 +110,9 @@ def _speed(table: Path) -> str:
 def _findings(folder: Path) -> str:
     """Every claim of the paper with the twin's verdict and the section that computes it."""
     table = all_verdicts(folder)
-    short = table.verdict.str.partition(",")[0].where(~table.verdict.str.contains("; "), "mixed")
+    short = table.verdict.str.partition(",")[0].where(
+        ~table.verdict.str.contains(r"; .*\("), "mixed"
+    )
     counts = ", ".join(f"{word} {count}" for word, count in short.value_counts().items())
     page = [f"{len(table)} claims: {counts}.", ""]
     page += ["| § | the paper found | its numbers | on the twin | verdict | computed in |"]

@@ -239,7 +239,8 @@ def spread_claim(judged: pd.DataFrame, title: str) -> Verdicts:
     if title in judged.index.get_level_values(0):
         spreads = judged.loc[title].spread.drop(index=list(NO_GRADIENT))
         wide = list(spreads.index[spreads > 100 * SMALL])
-        here = f"above {SMALL:.0%} of the range: {', '.join(wide) or 'none'}"
+        listed = ", ".join(f"{name} {share:.1f}" for name, share in spreads.items())
+        here = f"spread in % of the range: {listed}; above {SMALL:.0%}: {', '.join(wide) or 'none'}"
         verdict = "not reproduced" if wide else "reproduced"
     row = {"the paper found": "parameters of repeated trainings differ little", "here": here}
     return Verdicts(pd.DataFrame([row | {"verdict": verdict}]), "5.3")

@@ -462,7 +462,10 @@ def tower_findings(table: pd.DataFrame, schemes: tuple[str, ...]) -> Verdicts:
         (
             f"daily ET correlates with the towers' (p < {SIGNIFICANT:g})",
             correlated,
-            [f"r {r:.2f}, p {by:.1g}" for r, by in zip(chosen.r, p, strict=True)],
+            [
+                f"r {r:.2f}, p {f'{by:.1g}' if by > 1e-10 else '< 1e-10'}"
+                for r, by in zip(chosen.r, p, strict=True)
+            ],
         ),
         (
             "measured and modelled ET are within the same range",

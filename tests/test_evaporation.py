@@ -193,6 +193,7 @@ def _compared(**changes):
     )
     links.loc[NAME, (evaporation.BY_CELL, "humidity")] = -0.5
     error = pd.DataFrame({"RMSE, days and cells": [0.5, 0.9, 0.5, 0.4]}, four)
+    error["r, mean by cell"] = [0.9, 0.8, 0.9, 0.95]
     parts = {"season": season, "region": region, "links": links, "distance": error} | changes
     parts["season"] = parts["season"].assign(truth=season[LOW] + 0.3)
     return Compared(NAME, **parts)
@@ -200,7 +201,10 @@ def _compared(**changes):
 
 def test_are_all_claims_reproduced_where_they_are_true():
     found = evaporation.pet_findings(_compared()).table
-    assert set(found.verdict) == {"reproduced"}
+    built_in = found["the paper found"].isin(evaporation.BUILT_IN)
+    assert built_in.sum() == len(evaporation.BUILT_IN)
+    assert set(found.verdict[~built_in]) == {"reproduced"}
+    assert set(found.verdict[built_in]) == {"not testable, built into the twin"}
     assert found.here[1].startswith(f"of the way: {NAME} 0.4")
     assert found.here[1].endswith("truth 0.30")
 
@@ -223,7 +227,22 @@ def test_are_all_claims_reproduced_where_they_are_true():
 def test_does_each_claim_fail_by_its_own_numbers(part, change, failing):
     whole = _compared()
     found = evaporation.pet_findings(_compared(**{part: change(getattr(whole, part))})).table
-    assert found.index[found.verdict == "not reproduced"].tolist() == failing
+    changed = found.verdict != evaporation.pet_findings(whole).table.verdict
+    assert found.index[changed].tolist() == failing
+
+
+def test_is_a_claim_about_learning_not_testable_where_the_formula_shows_it_too():
+    links = _compared().links
+    links.loc[LOW, (evaporation.BY_CELL, "humidity")] = -0.5
+    found = evaporation.pet_findings(_compared(links=links)).table
+    assert found.verdict[10] == "not testable, Penman–Monteith shows it, too"
+
+
+def test_is_a_pet_nearer_in_days_but_not_on_the_map_called_mixed():
+    distance = _compared().distance
+    distance.loc[NAME, "r, mean by cell"] = 0.85
+    found = evaporation.pet_findings(_compared(distance=distance)).table
+    assert found.verdict[11] == "mixed, best in RMSE only"
 
 
 def test_is_nothing_judged_without_formulas_regions_truth_or_a_learned_pet():

@@ -96,9 +96,9 @@ figures.tower_table(table) if seen else None
 
 # %% [markdown]
 # **Table. Agreement with the towers, day by day.** MAE, RMSE and means in mm d⁻¹. `p` takes every
-# day for a new one, as the paper does; `p by these` counts {term}`effective days`. `within its
-# range`: share of simulated days between the tower's extremes. Row `truth`: what happened in the
-# cell, scored like a scheme. *Source: Amazon twin.*
+# day for a new one, as the usual formula does; `p by these` counts {term}`effective days`.
+# `within its range`: share of simulated days between the tower's extremes. Row `truth`: what
+# happened in the cell, scored like a scheme. *Source: Amazon twin.*
 #
 # ### How many days are there really?
 #
@@ -260,8 +260,9 @@ moved.to_frame() if moved is not None else None
 # **Table. Share of Penman–Monteith's error that the scheme removed.** 1 is all, 0 none, below 0 it
 # added to it. A mean can be put right without the pattern: compare the rows with each other, and
 # the correlation of the map in the table above with that of Penman–Monteith. Discharge and storage
-# tell the network how much water left a sub-basin, not in which of its cells. *Source: Amazon
-# twin.*
+# tell the network how much water left a sub-basin, not in which of its cells; a map that correlates
+# less with the truth than Penman–Monteith's own has water put right in the wrong cells. *Source:
+# Amazon twin.*
 #
 # ## What to keep
 #

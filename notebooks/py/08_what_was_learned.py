@@ -126,9 +126,14 @@ findings.side_by_side(said, True) if said else print("the paper explains f_crit 
 # %% [markdown]
 # **Table. Findings and verdicts.** Signs and orders are compared, never levels. The limits are
 # ours: attributes "dominate" with more than half of all importance, a share is "weak" below half
-# of the other. Not to be forgotten: the twin's true rule is not nature's, so an order that differs
-# from the paper's says nothing against the paper. *Source: first column the paper (section 5.2,
-# Figure 12), real Amazon; the rest Amazon twin.*
+# of the other. *Source: "the paper found" the paper (section 5.2, Figure 12), real Amazon; "here"
+# and the verdict Amazon twin.*
+#
+# The twin's rule was made after the paper's own finding: vegetation, the season of leaves and cold
+# rule `f_crit`. So an agreement in sign is partly built in. A ranking that misses these attributes
+# says that this method, with these observations, did not find such a rule although it exists. It
+# does not say what rules `f_crit` in nature, but it is a reason not to read any such ranking as a
+# finding about nature.
 #
 # ## What the truth attends to
 #
@@ -136,7 +141,7 @@ findings.side_by_side(said, True) if said else print("the paper explains f_crit 
 # itself: attributes of one cell are put in the place of another's, one after the other, and each
 # is credited with the change it makes (Shapley's way to divide a sum). As a control, networks of
 # the same size were fitted to the true parameters themselves, cell by cell. They had a perfect
-# teacher: what they miss, no observation could have taught them.
+# teacher: what they miss, too, the method cannot tell apart.
 
 # %%
 true = interpret.true_shares(data, default, parameter) if twin else None
@@ -152,8 +157,10 @@ attention.attention(table, parameter, interpret.importance_table(told) if twin e
 
 # %% [markdown]
 # **Figure. Learned, taught and true.** Each attribute's part of all importance (mean absolute
-# share). Bars: the mean over the members; marks: every member alone. Diamonds: the rule that made
-# the truth. Dots: networks that were told the truth in every cell. *Source: Amazon twin.*
+# share). Bars: shares of the members' mean parameter. Marks: every member alone, each as a part of
+# its own sum; where members give opposite reasons these cancel in the mean, and a bar is shorter
+# than its marks. Diamonds: the rule that made the truth. Dots: networks that were told the truth in
+# every cell. *Source: Amazon twin.*
 #
 # Compare three things. Bars with diamonds: did training on discharge and storage find what truly
 # rules the parameter? Dots with diamonds: can a network find it at all? Marks with each other: do
@@ -218,7 +225,9 @@ interpret.means_by_type(types, fields) if types else print("this study has no ve
 # Every scheme without a replacement network has a wrong {term}`PET`. Then the right `f_crit` would
 # give the wrong evapotranspiration, and training has a reason to move `f_crit` away from the truth
 # until the water balance fits. A parameter that makes up for an error elsewhere is explained by the
-# pattern of that error. Compare Hybrid(Q,S)+, which may learn PET.
+# pattern of that error. Hybrid(Q,S)+ may learn PET, and still make up for what is wrong in it:
+# where its PET is too high, a higher `f_crit` holds transpiration back. Look at each vegetation
+# type, not only at the RMSE.
 #
 # ## All nine parameters
 
@@ -234,8 +243,9 @@ rules["told the truth"] if twin else None
 # **Tables. Are the attributes that rule a parameter those the network finds most important?** Top:
 # learned from discharge and storage. Bottom: told the truth. `share` is the part of all importance
 # (%) that falls on the true rule; compare it with `by chance`, where all attributes count alike.
-# Look in the bottom table for near relatives in place of the true ones, such as the largest for the
-# mean water capacity. `s_min` has no gradient and is left out. *Source: Amazon twin.*
+# A share below chance says that the network looks elsewhere. Look in the bottom table for near
+# relatives in place of the true ones, such as the largest for the mean water capacity. `s_min` has
+# no gradient and is left out. *Source: Amazon twin.*
 #
 # ## Do members agree, and are they right?
 #
@@ -250,8 +260,9 @@ spreads = identifiability.spread(trained[title]) if title in several else None
 attention.spread_maps(data, spreads) if spreads else print("a spread needs several members");
 
 # %% [markdown]
-# **Figure S10a. How far members lie apart, by cell.** Hybrid(Q,S), all parameters on one scale. The
-# paper shows the like for its ten repeats and calls the uncertainty small. *Source: Amazon twin.*
+# **Figure S10a. How far members lie apart, by cell.** Hybrid(Q,S), as many members as the page says
+# above, all parameters on one scale. The paper shows the like for its ten repeats and calls the
+# uncertainty small. *Source: Amazon twin.*
 
 # %%
 judged = identifiability.judge(data, several) if several else pd.DataFrame()
@@ -285,7 +296,9 @@ attention.spread_and_error(judged) if several else print("a spread needs several
 identifiability.verdicts(judged) if several else print("a verdict needs several members")
 
 # %% [markdown]
-# **Table. Which parameters are identifiable?** Half and 75 % are our choice. *Source: Amazon twin.*
+# **Table. Which parameters are identifiable?** Half and 75 % are our choice. A field may be
+# identifiable while the attributes that the network credits are not those of its rule: compare the
+# tables of rules. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
 detail = judged.loc[title].drop(columns="verdict") if title in several else None
