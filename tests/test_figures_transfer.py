@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hybridlib import results
+from hybridlib import findings, results
 from hybridlib.figures import transfer
 from hybridlib.schema import InputError
 
@@ -145,3 +145,15 @@ def test_is_a_value_beyond_the_axis_counted(scores):
 def test_is_a_figure_of_no_scheme_refused(scores):
     with pytest.raises(InputError, match="no scheme with finished runs"):
         transfer.scores_by_gauge(scores, [], STATIONS)
+
+
+def test_are_the_numbers_of_the_findings_those_of_the_parts(scores):
+    numbers = findings.transfer_numbers(scores)
+    # Folds 1 and 2 have levels 0.6 and 0.7 (or 0.9 and 1.0); gauges add 0.00 to 0.06.
+    assert numbers["held out, HydroPyNN"] == pytest.approx(0.68)
+    assert numbers["held out in both, Hybrid(Q,S)"] == pytest.approx(0.98)
+    assert "held out, Hybrid(Q,S)+" not in numbers
+    # Members have medians 0.83 and 0.93.
+    share = numbers["spread of members over distance of NSE from 1, Hybrid(Q,S)"]
+    assert share == pytest.approx(np.std([0.83, 0.93], ddof=1) / (1 - 0.88))
+    assert numbers["members"] == 2.0
