@@ -156,12 +156,13 @@ transfer.part_boxes(scores, "spatiotemporal", both);
 
 # %% tags=["hide-input"]
 swept = "hybrid_qs_plus" if "weights" in scores.experiment.values else None
-transfer.weight_sweep(scores, swept, ["weights"]) if swept else print("not run yet")
+transfer.weight_sweep(scores, swept, ["weights"]) if swept else print("not run yet");
 
 # %% [markdown]
 # **Figure S3. From storage alone (0) to discharge alone (1).** Hybrid(Q,S)+, one member, the same
-# steps at every point; weights that were not run have no dot. Scores are of the validation years,
-# so they describe the weights but must not be used to choose one. *Source: Amazon twin.*
+# steps at every point; weights that were not run have no dot. Evapotranspiration: monthly means
+# over the land against the twin's truth, which no instrument saw. Scores are of the validation
+# years, so they describe the weights but must not be used to choose one. *Source: Amazon twin.*
 #
 # ## Does the network need to see its neighbours?
 
