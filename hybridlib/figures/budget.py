@@ -191,11 +191,11 @@ def runoff_season(season: pd.DataFrame, bias: pd.DataFrame, catchment: str) -> F
     fig, (ax, side) = plt.subplots(1, 2, figsize=(7.5, 3.6), width_ratios=(3, 2))
     for title in bias.index:
         style = "--" if title == TRUTH else "-"
-        ax.plot(season.index, season[title], style, color=_colour(title))
+        ax.plot(season.index, season[title], style, color=_colour(title), label=title)
     ax.plot(season.index, season["observed"], "o-", color=OBSERVED, ms=4, lw=1, label="observed")
     ax.set(xlabel="month", ylabel="runoff (mm d⁻¹)", ylim=(0, None), title=catchment)
     ax.set_xticks(range(1, 13), MONTHS)
-    ax.legend(loc="upper right")
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     places = np.arange(len(bias), 0, -1)
     side.barh(places, bias.Q, color=[_colour(title) for title in bias.index], alpha=0.85)
     side.axvline(0, color="black", lw=0.8)
