@@ -19,7 +19,7 @@ from hybridlib.objective import months_of
 from hybridlib.observe import box_weights, discharge_at, total_water_anomaly
 from hybridlib.schema import SECONDS_PER_DAY, InputError
 from hybridlib.splits import Period
-from hybridlib.study import Study
+from hybridlib.study import Study, gridded
 
 SUB_BASINS = {
     1: ("Solimões", "SAO PAULO DE OLIVENCA"),
@@ -586,4 +586,4 @@ def on_grid(
     for one in catchments:
         if one.name in values:
             field[one.inside] = values[one.name]
-    return xr.DataArray(basin.unpack(field), {"lat": basin.lat, "lon": basin.lon}, ("lat", "lon"))
+    return gridded(basin, field)

@@ -16,7 +16,7 @@ from hybridlib.recovery import correlation, rmse
 from hybridlib.schema import SECONDS_PER_DAY, InputError
 from hybridlib.schemes import find_scheme
 from hybridlib.splits import Period, Split
-from hybridlib.study import Study
+from hybridlib.study import Study, gridded
 
 FORMULAS = {
     "penman-monteith": "Penman–Monteith",
@@ -198,12 +198,12 @@ def annual_maps(study: Study, fields: xr.Dataset, period: Period) -> xr.Dataset:
         InputError: no day in the period.
     """
     basin, chosen = study.basin, _inside(fields, period)
-    attrs = {"long_name": "mean annual PET", "units": "mm"}
     grids = {}
     for title, field in chosen.items():
         year = field.values.mean(axis=0, dtype=float) * DAYS_A_YEAR
-        grids[title] = ("lat", "lon"), basin.unpack(np.where(basin.land, year, np.nan)), attrs
-    return xr.Dataset(grids, {"lat": basin.lat, "lon": basin.lon})
+        land = np.where(basin.land, year, np.nan)
+        grids[title] = gridded(basin, land, long_name="mean annual PET", units="mm")
+    return xr.Dataset(grids)
 
 
 def seasons(season: pd.DataFrame) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from hybridlib.networks import squash
 from hybridlib.recovery import true_parameters
 from hybridlib.schema import InputError
 from hybridlib.schemes import Learner
-from hybridlib.study import Study
+from hybridlib.study import Study, gridded
 from hybridlib.twin import truth
 
 VEGETATION = ("lai_avg", "lai_max", "lai_diff", "fveg_avg", "fveg_max", "fveg_diff")
@@ -364,9 +364,7 @@ def land_field(study: Study, values: np.ndarray, text: str, units: str) -> xr.Da
     basin = study.basin
     packed = np.full(basin.size, np.nan)
     packed[basin.land] = values
-    coordinates = {"lat": basin.lat, "lon": basin.lon}
-    attrs = {"long_name": text, "units": units}
-    return xr.DataArray(basin.unpack(packed), coordinates, ("lat", "lon"), attrs=attrs)
+    return gridded(basin, packed, long_name=text, units=units)
 
 
 class Types(NamedTuple):

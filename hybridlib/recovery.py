@@ -17,7 +17,7 @@ from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.problem import Problem
 from hybridlib.schema import SECONDS_PER_DAY
 from hybridlib.splits import Period
-from hybridlib.study import Study
+from hybridlib.study import Study, gridded
 
 NO_GRADIENT = ("s_min",)
 """Only a threshold: the loss has no slope along it, so no training moves it with a purpose."""
@@ -188,7 +188,4 @@ def _on_grid(study: Study, fields: Mapping[str, np.ndarray], attrs: dict) -> xr.
         name: np.where(basin.land, np.asarray(field, float), np.nan)
         for name, field in fields.items()
     }
-    return xr.Dataset(
-        {name: (("lat", "lon"), basin.unpack(field), attrs) for name, field in shown.items()},
-        {"lat": basin.lat, "lon": basin.lon},
-    )
+    return xr.Dataset({name: gridded(basin, field, **attrs) for name, field in shown.items()})

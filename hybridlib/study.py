@@ -111,6 +111,19 @@ class Study:
         )
 
 
+def gridded(basin: Basin, values, fill: float = np.nan, **attrs) -> xr.DataArray:
+    """Lay packed values on the grid with its coordinates, (cell,) to (lat, lon).
+
+    Args:
+        basin: the active cells.
+        values: of each, (cell,).
+        fill: elsewhere.
+        **attrs: such as long_name and units.
+    """
+    grid = {"lat": basin.lat, "lon": basin.lon}
+    return xr.DataArray(basin.unpack(values, fill), grid, ("lat", "lon"), attrs=attrs)
+
+
 def from_project(path: Path | str) -> Path:
     """Find a file or folder: a relative path is sought here, then from the project's folder."""
     here = Path(path)

@@ -19,6 +19,7 @@ from hybridlib.budget_findings import SHORT
 from hybridlib.figures.hydrographs import name_of
 from hybridlib.figures.schemes import TRUTH as GREY
 from hybridlib.figures.schemes import colour_of
+from hybridlib.study import gridded
 from hybridlib.style import OBSERVED
 
 MILLIMETRES = "mm a⁻¹"
@@ -98,7 +99,7 @@ def sub_basin_maps(
         columns: of it, a map each.
     """
     columns = [name for name in columns if name in evaporation]
-    land = _on_map(basin, basin.land)
+    land = gridded(basin, basin.land, False)
     extent = _as_wide_as_high(*maps.extent_of(land))
     west, east, south, north = extent
     rows = -(-(len(columns) + 1) // 2)
@@ -122,12 +123,6 @@ def sub_basin_maps(
     return fig
 
 
-def _on_map(basin: Basin, cells: np.ndarray) -> xr.DataArray:
-    """A mask of cells on the grid, (lat, lon)."""
-    grid = {"lat": basin.lat, "lon": basin.lon}
-    return xr.DataArray(basin.unpack(cells, False), grid, ("lat", "lon"))
-
-
 def _as_wide_as_high(west, east, south, north) -> tuple[float, float, float, float]:
     """Widen a narrow extent, so that the degrees below it do not touch."""
     more = max(0.0, (north - south) - (east - west)) / 2
@@ -137,7 +132,7 @@ def _as_wide_as_high(west, east, south, north) -> tuple[float, float, float, flo
 def _draw_catchment(ax, basin: Basin, one: Catchment, named: bool) -> None:
     """Draw the outline and, if wanted, the gauge and the first word of the name."""
     lat, lon = basin.lat[basin.row], basin.lon[basin.col]
-    outline = maps.mask_outline(_on_map(basin, one.inside))
+    outline = maps.mask_outline(gridded(basin, one.inside, False))
     maps.draw_outline(ax, outline, linewidth=0.8, edgecolor="0.15")
     if named:
         spot = lon[one.cell], lat[one.cell]

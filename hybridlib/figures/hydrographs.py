@@ -10,6 +10,7 @@ import xarray as xr
 from hybridlib.basin import Basin
 from hybridlib.maps import basin_axes, draw_outline, extent_of, map_points, mask_outline
 from hybridlib.metrics import nse
+from hybridlib.study import gridded
 from hybridlib.style import OBSERVED, SCHEME_COLOURS
 
 SIMULATED = SCHEME_COLOURS["HydroPyNN"]
@@ -97,8 +98,7 @@ def score_map(gauges: xr.Dataset, scores: pd.DataFrame, basin: Basin):
         scores: a column NSE, by station.
         basin: for the outline.
     """
-    coordinates = {"lat": basin.lat, "lon": basin.lon}
-    land = xr.DataArray(basin.unpack(basin.land, False), coordinates, ("lat", "lon"))
+    land = gridded(basin, basin.land, False)
     figure, ax = basin_axes(extent=extent_of(land), figsize=(7.5, 5))
     draw_outline(ax, mask_outline(land))
     place = gauges.sel(station=list(scores.index))

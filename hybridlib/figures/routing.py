@@ -24,6 +24,7 @@ from hybridlib.hydropy.routing import (
 )
 from hybridlib.rnn import HydroPyNN
 from hybridlib.schema import EARTH_RADIUS
+from hybridlib.study import gridded
 
 COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 """Names of the eight directions, in the order of the masks."""
@@ -390,12 +391,7 @@ def map_travel_time(
         path: cells in the order of the flow.
         steps: places on the path to mark with their number of cells.
     """
-    field = xr.DataArray(
-        basin.unpack(days),
-        coords={"lat": basin.lat, "lon": basin.lon},
-        dims=("lat", "lon"),
-        attrs={"long_name": "mean travel time to the outlet", "units": "days"},
-    )
+    field = gridded(basin, days, long_name="mean travel time to the outlet", units="days")
     fig, ax = maps.basin_axes(extent=maps.extent_of(field), figsize=(7.5, 5.4))
     maps.map_field(ax, field)
     lon, lat = basin.lon[basin.col[path]], basin.lat[basin.row[path]]
