@@ -40,8 +40,6 @@ REACH = 62.0
 """Days from the turn of a year within which months of gravimetry tell its storage: two months."""
 COVER_NEEDED = 1 / 3
 """Share of a catchment inside boxes of gravimetry below which it has no ΔS."""
-TRUTH = "the truth itself"
-"""Title of a twin's truth seen by perfect instruments, among the schemes."""
 TERMS = {
     "P": "precipitation",
     "Q": "runoff",
@@ -285,12 +283,12 @@ def observed_series(study: Study, days: pd.DatetimeIndex) -> xr.Dataset:
     return xr.Dataset(series)
 
 
-def simulated_series(trained: Trained, member: int | None = None) -> xr.Dataset:
+def simulated_series(trained: Trained, member: int = -1) -> xr.Dataset:
     """What gauges and gravimetry would see of a scheme, and what they cannot see.
 
     Args:
         trained: the scheme.
-        member: place of one member; the mean over all of them by default.
+        member: place of one member; -1 for the mean over all of them.
 
     Returns:
         discharge and twsa as :func:`observed_series`; evap, mm a-1, and stored, mm at the end of
@@ -324,9 +322,8 @@ def simulate_schemes(schemes: Mapping[str, Trained], member: int = -1) -> dict[s
     """
     series = {}
     for title, trained in schemes.items():
-        chosen = member if member >= 0 and trained.config else None
         try:
-            series[title] = simulated_series(trained, chosen)
+            series[title] = simulated_series(trained, member if trained.config else -1)
         except InputError as error:
             raise InputError(f"{title}: {error}") from None
     return series

@@ -9,7 +9,6 @@ import pandas as pd
 import xarray as xr
 
 from hybridlib.budget import (
-    TRUTH,
     Ledger,
     annual_budget,
     biases,
@@ -18,7 +17,7 @@ from hybridlib.budget import (
 )
 from hybridlib.findings import Claim, Verdicts, better, verdicts
 from hybridlib.floods import peak_errors
-from hybridlib.recovery import correlation
+from hybridlib.recovery import TRUTH, correlation
 from hybridlib.splits import Period
 
 NEGLIGIBLE = 10.0

@@ -70,6 +70,20 @@ class Trained:
         pets = [learner.pet(problem.weather.pet, problem.window) for learner in self.learners]
         return np.stack([pet.numpy() for pet in pets])
 
+    def places(self, member: int = -1) -> list[int]:
+        """Places of one member, or of all.
+
+        Args:
+            member: its place; -1 for all.
+
+        Raises:
+            InputError: a member that is not there.
+        """
+        count = len(self.learners)
+        if not -1 <= member < count:
+            raise InputError(f"member is {member}; expected 0 to {count - 1}, or -1 for all")
+        return list(range(count)) if member < 0 else [member]
+
 
 def possible_schemes(study: Study) -> list[str]:
     """Names of the schemes that a study has the data for."""
@@ -236,15 +250,13 @@ def simulate_all(schemes: Mapping[str, Trained]) -> dict[str, xr.Dataset]:
     return pairs
 
 
-def simulate_fields(
-    trained: Trained, variables: Sequence[str], member: int | None = None
-) -> xr.Dataset:
+def simulate_fields(trained: Trained, variables: Sequence[str], member: int = -1) -> xr.Dataset:
     """Run a scheme on all its days and keep fields of every cell.
 
     Args:
         trained: the scheme.
         variables: names in :data:`hybridlib.rnn.VARIABLES`.
-        member: place of one member; the mean over all of them by default.
+        member: place of one member; -1 for the mean over all of them.
 
     Returns:
         Each variable, (time, cell), float32, in the unit of :data:`hybridlib.rnn.VARIABLES`.
@@ -252,10 +264,8 @@ def simulate_fields(
     Raises:
         InputError: an unknown variable, or a member that is not there.
     """
-    names, problem, count = known_variables(variables), trained.problem, len(trained.learners)
-    if member is not None and not 0 <= member < count:
-        raise InputError(f"member is {member}; expected 0 to {count - 1}")
-    chosen = range(count) if member is None else [member]
+    names, problem = known_variables(variables), trained.problem
+    chosen = trained.places(member)
     total = dict.fromkeys(names, 0.0)
     for place in chosen:
         weather = problem.weather._replace(pet=tf.constant(trained.pet[place]))

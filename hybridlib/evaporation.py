@@ -11,9 +11,9 @@ import xarray as xr
 
 from hybridlib import pet
 from hybridlib.comparison import Trained, simulate_fields
-from hybridlib.findings import Verdicts
+from hybridlib.findings import NOT_TESTABLE, Held, Verdicts, in_words
 from hybridlib.recovery import correlation, rmse
-from hybridlib.schema import SECONDS_PER_DAY, InputError
+from hybridlib.schema import SECONDS_PER_DAY
 from hybridlib.schemes import find_scheme
 from hybridlib.splits import Period, Split
 from hybridlib.study import Study, gridded
@@ -80,18 +80,16 @@ def shown_years(text: str, split: Split) -> Period:
     return Period.parse(text) if text else Period(split.train.first, split.validation.last)
 
 
-def simulate_evaporation(
-    schemes: Mapping[str, Trained], member: int | None = None
-) -> dict[str, xr.Dataset]:
+def simulate_evaporation(schemes: Mapping[str, Trained], member: int = -1) -> dict[str, xr.Dataset]:
     """Daily evapotranspiration of every cell, mm d-1, "evap" (time, cell), by title.
 
     Args:
         schemes: by title.
-        member: place of one member; the mean over all of them by default. The untrained scheme
-            has only one.
+        member: place of one member; -1 for the mean over all of them. The untrained scheme has
+            only one.
     """
     return {
-        title: simulate_fields(trained, ["evap"], member if trained.config else None)
+        title: simulate_fields(trained, ["evap"], member if trained.config else -1)
         for title, trained in schemes.items()
     }
 
@@ -102,13 +100,13 @@ def possible_formulas(study: Study) -> list[str]:
     return [name for name in FORMULAS if known.issuperset(pet.FORMULAS[name].variables)]
 
 
-def pet_fields(study: Study, trained: Trained, member: int | None = None) -> xr.Dataset:
+def pet_fields(study: Study, trained: Trained, member: int = -1) -> xr.Dataset:
     """PET by every formula, of a scheme and, on a twin, of the truth.
 
     Args:
         study: the prepared study.
         trained: the scheme.
-        member: place of one member; the mean over all of them by default.
+        member: place of one member; -1 for the mean over all of them.
 
     Returns:
         mm d-1, float32, (time, cell), by title: the formulas that the weather allows, the scheme
@@ -123,7 +121,7 @@ def pet_fields(study: Study, trained: Trained, member: int | None = None) -> xr.
         FORMULAS[name]: pet.potential_evaporation(weather, name).values * SECONDS_PER_DAY
         for name in possible_formulas(study)
     }
-    fields[trained.problem.scheme.title] = _learned(trained, member)
+    fields[trained.problem.scheme.title] = trained.pet[trained.places(member)].mean(axis=0)
     if study.has("truth"):
         true = study.group("truth").evspsblpot.sel(time=days)
         fields[TRUTH] = basin.pack(true) * SECONDS_PER_DAY
@@ -143,14 +141,6 @@ def _packed_weather(study: Study, formulas: Iterable[str], days: pd.DatetimeInde
     return xr.Dataset(fields, {"time": days, "lat": ("cell", basin.lat[basin.row])})
 
 
-def _learned(trained: Trained, member: int | None) -> np.ndarray:
-    """PET of one member or the mean over all, mm d-1, (time, cell)."""
-    count = len(trained.learners)
-    if member is not None and not 0 <= member < count:
-        raise InputError(f"member is {member}; expected 0 to {count - 1}")
-    return trained.pet.mean(axis=0) if member is None else trained.pet[member]
-
-
 def day_of_year(days: pd.DatetimeIndex) -> np.ndarray:
     """Day of a year without 29 February, 1 to 365; 0 on 29 February itself."""
     later = days.is_leap_year & (days.month > 2)
@@ -158,11 +148,7 @@ def day_of_year(days: pd.DatetimeIndex) -> np.ndarray:
 
 
 def _inside(fields: xr.Dataset, period: Period) -> xr.Dataset:
-    days = fields.indexes["time"]
-    inside = period.holds(days)
-    if not inside.any():
-        raise InputError(f"period {period}: no day; the study has {days[0]:%F} to {days[-1]:%F}")
-    return fields.isel(time=inside)
+    return fields.isel(time=period.chosen(fields.indexes["time"]))
 
 
 def climatology(study: Study, fields: xr.Dataset, period: Period) -> pd.DataFrame:
@@ -383,20 +369,14 @@ def pet_findings(compared: Compared) -> Verdicts:
     rows = []
     for claim, judge in CLAIMS.items():
         held, here = judge(compared) if possible else (False, "")
-        verdict = held if isinstance(held, str) else WORDS[held]
         if claim in BUILT_IN and held:
-            verdict = "not testable, built into the twin"
-        rows.append(
-            {
-                "the paper found": claim,
-                "here": here or "–",
-                "verdict": verdict if here else "not testable",
-            }
-        )
+            held = "not testable, built into the twin"
+        verdict = in_words(held if here else NOT_TESTABLE)
+        rows.append({"the paper found": claim, "here": here or "–", "verdict": verdict})
     return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)), "5.1")
 
 
-def _way(part: str, low: float, high: float) -> Callable[[Compared], tuple[bool, str]]:
+def _way(part: str, low: float, high: float) -> Callable[[Compared], tuple[Held, str]]:
     """Judge how far on the way from Penman-Monteith to Priestley-Taylor PET lies."""
 
     def judge(compared: Compared) -> tuple[bool, str]:
@@ -428,7 +408,7 @@ def _too_low(compared: Compared) -> tuple[bool, str]:
 
 def _departure(
     name: str, against: str, titles: Callable[[Compared], list[str]], low: Callable
-) -> Callable[[Compared], tuple[bool, str]]:
+) -> Callable[[Compared], tuple[Held, str]]:
     """Judge in which fields a region departs from a larger one by more than :data:`CLEAR`.
 
     Args:
@@ -438,7 +418,7 @@ def _departure(
         low: from departures of these and the scheme's title to whether the claim holds.
     """
 
-    def judge(compared: Compared) -> tuple[bool, str]:
+    def judge(compared: Compared) -> tuple[Held, str]:
         departure = compared.region[name] / compared.region[against] - 1
         judged = departure[titles(compared)]
         if judged.isna().any():
@@ -452,7 +432,7 @@ def _departure(
     return judge
 
 
-def _with_wind(compared: Compared) -> tuple[bool, str]:
+def _with_wind(compared: Compared) -> tuple[Held, str]:
     names = ["wind", "shortwave", "humidity"]
     both = compared.links.loc[[compared.title, LOW], BY_CELL][names]
     here = "; ".join(
@@ -464,7 +444,7 @@ def _with_wind(compared: Compared) -> tuple[bool, str]:
     return held, f"r with {here}" if both.notna().all(axis=None) else ""
 
 
-def _nearest(compared: Compared) -> tuple[bool, str]:
+def _nearest(compared: Compared) -> tuple[Held, str]:
     if compared.distance is None:
         return False, ""
     table = compared.distance.loc[compared.four]
@@ -504,4 +484,3 @@ BUILT_IN = (
     "all four are low in the Andes",
 )
 """Claims that hold by the way the twin's weather and truth were made, whatever was trained."""
-WORDS = {True: "reproduced", False: "not reproduced", None: "undecided"}

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hybridlib.recovery import TRUTH
 from hybridlib.results import paired, part_of
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
@@ -23,8 +24,6 @@ from hybridlib.schemes import SCHEMES
 KEY = "verdicts"
 """Under which a notebook keeps verdicts in the metadata of the table that readers see."""
 COLUMNS = ("section", "the paper found", "its numbers", "here", "verdict")
-CEILING = "the truth itself"
-"""Row of the medians that holds the scores of a twin's truth."""
 UNDECIDED = 0.02
 """Median scores that differ by no more than this are called alike."""
 SIGNIFICANT = 0.01
@@ -54,6 +53,20 @@ class Verdicts:
         return shown, {KEY: self.table.to_dict("records")}
 
 
+NOT_TESTABLE = "not testable"
+Held = bool | str | None
+"""Whether a finding holds, None where the numbers decide nothing, or in words why they cannot."""
+
+
+def in_words(held: Held) -> str:
+    """The verdict on a finding."""
+    if isinstance(held, str):
+        return held
+    if held is None:
+        return "undecided"
+    return "reproduced" if held else "not reproduced"
+
+
 @dataclass(frozen=True)
 class Claim:
     """A finding of the paper.
@@ -63,8 +76,7 @@ class Claim:
         text: the finding.
         paper: the paper's numbers, where it gives them.
         numbers: names of those that judge it.
-        holds: called with them; whether the finding holds here, None where they decide nothing, or
-            in words why they cannot tell.
+        holds: called with them; whether the finding holds here.
         bound: name of a score that no model can be expected to exceed.
         not_testable: why nothing here can judge it; empty where something does.
     """
@@ -73,7 +85,7 @@ class Claim:
     text: str
     paper: str = "–"
     numbers: tuple[str, ...] = ()
-    holds: Callable[..., bool | str | None] = bool
+    holds: Callable[..., Held] = bool
     bound: str = ""
     not_testable: str = ""
 
@@ -97,7 +109,7 @@ def _schemes(text: str, series: str, worse: str, best: str, paper: str = "–", 
     """A claim of section 4.1 about medians of two schemes in the validation years."""
     name = SERIES[series]
     numbers = tuple(f"{name}, {title}" for title in (worse, best))
-    bound = f"{name}, {CEILING}"
+    bound = f"{name}, {TRUTH}"
     return Claim("4.1", text, paper, numbers, how, bound)
 
 
@@ -141,7 +153,7 @@ TRANSFER_CLAIMS = (
           ("spread of members over distance of NSE from 1, Hybrid(Q,S)", "members"),
           lambda share, members: share <= SMALL_SHARE),
 )
-"""What the paper found with gauges held out, and of networks and starts (3.1, 4.2, 5.3)."""
+"""What the paper found with gauges held out, and of other starts (sections 4.2 and 5.3)."""
 
 UNTESTABLE = (
     Claim("3.1", "a network that sees neighbours corrects PET better than one that does not",
@@ -186,14 +198,11 @@ def judge(claim: Claim, numbers: Mapping[str, float]) -> dict[str, str]:
         return row | {"verdict": f"not testable, {why}"}
     held = claim.holds(*values)
     ceiling = numbers.get(claim.bound, np.nan)
-    if isinstance(held, str):
-        return row | {"verdict": held}
-    if held is not False and ceiling - min(values) <= UNDECIDED:
+    refuted = held is not None and not held
+    if not isinstance(held, str) and not refuted and ceiling - min(values) <= UNDECIDED:
         row["here"] += f", {claim.bound}: {ceiling:.3g}"
-        return row | {"verdict": "not testable, too near the ceiling"}
-    if held is None:
-        return row | {"verdict": "undecided"}
-    return row | {"verdict": "reproduced" if held else "not reproduced"}
+        held = "not testable, too near the ceiling"
+    return row | {"verdict": in_words(held)}
 
 
 def verdicts(claims: Iterable[Claim], numbers: Mapping[str, float]) -> Verdicts:

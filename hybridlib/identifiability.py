@@ -30,7 +30,7 @@ import xarray as xr
 
 from hybridlib.backend import keras, tf
 from hybridlib.comparison import Trained
-from hybridlib.findings import Verdicts
+from hybridlib.findings import NOT_TESTABLE, Verdicts, in_words
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.interpret import (
     expected_gradients,
@@ -58,8 +58,6 @@ ASTRAY = "members agree, not nearer the truth"
 AGREED = "members agree, truth not known"
 DIFFER = "members differ"
 FLAT = "no gradient"
-VERDICTS = (IDENTIFIABLE, LEVEL, ASTRAY, AGREED, DIFFER, FLAT)
-"""From the best on; the fourth is for studies without a truth, the three before it for twins."""
 
 
 def with_members(schemes: Mapping[str, Trained], least: int = 2) -> dict[str, Trained]:
@@ -235,15 +233,15 @@ def spread_claim(judged: pd.DataFrame, title: str) -> Verdicts:
     Returns:
         One claim; "not testable" for a scheme that was not judged.
     """
-    here, verdict = "a single member", "not testable"
+    here, held = "a single member", NOT_TESTABLE
     if title in judged.index.get_level_values(0):
         spreads = judged.loc[title].spread.drop(index=list(NO_GRADIENT))
         wide = list(spreads.index[spreads > 100 * SMALL])
         listed = ", ".join(f"{name} {share:.1f}" for name, share in spreads.items())
         here = f"spread in % of the range: {listed}; above {SMALL:.0%}: {', '.join(wide) or 'none'}"
-        verdict = "not reproduced" if wide else "reproduced"
+        held = not wide
     row = {"the paper found": "parameters of repeated trainings differ little", "here": here}
-    return Verdicts(pd.DataFrame([row | {"verdict": verdict}]), "5.3")
+    return Verdicts(pd.DataFrame([row | {"verdict": in_words(held)}]), "5.3")
 
 
 def departures(study: Study, schemes: Mapping[str, Trained], name: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ import xarray as xr
 from hybridlib.attributes import ATTRIBUTES
 from hybridlib.backend import tf
 from hybridlib.comparison import Trained
-from hybridlib.findings import Verdicts
+from hybridlib.findings import NOT_TESTABLE, Verdicts, in_words
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.networks import squash
 from hybridlib.recovery import true_parameters
@@ -51,10 +51,7 @@ def chosen_members(trained: Trained, member: int = -1) -> list[Learner]:
     Raises:
         InputError: a member that is not there.
     """
-    count = len(trained.learners)
-    if not -1 <= member < count:
-        raise InputError(f"member is {member}; expected 0 to {count - 1}, or -1 for all")
-    return list(trained.learners) if member < 0 else [trained.learners[member]]
+    return [trained.learners[place] for place in trained.places(member)]
 
 
 def expected_gradients(
@@ -431,8 +428,7 @@ def claims(study: Study, explained: xr.Dataset) -> Verdicts:
         _claim_of_cold(study, explained),
         _claim_of_height(study, explained),
     )
-    words = {True: "reproduced", False: "not reproduced", None: "not testable"}
-    rows = [(text, here, words[verdict]) for text, here, verdict in found]
+    rows = [(text, here, in_words(held)) for text, here, held in found]
     columns = ["the paper found", "here", "verdict"]
     return Verdicts(pd.DataFrame(rows, range(1, len(rows) + 1), columns), "5.2")
 
@@ -454,14 +450,14 @@ def _claim_of_plants(study: Study, explained: xr.Dataset):
     text = "vegetation raises f_crit under shrub and grass, lowers it under forest"
     types, share = vegetation_types(study), vegetation_share(explained).values
     if types is None:
-        return text, "no vegetation types", None
+        return text, "no vegetation types", NOT_TESTABLE
     kinds = {
         "low": [n for n, word in types.names.items() if "grass" in word or "shrub" in word],
         "forest": [n for n, w in types.names.items() if "forest" in w and "savanna" not in w],
     }
     here = {kind: np.isin(types.flag, flags) for kind, flags in kinds.items()}
     if not all(cells.any() for cells in here.values()):
-        return text, "one of the two does not occur", None
+        return text, "one of the two does not occur", NOT_TESTABLE
     low, forest = (float(share[cells].mean()) for cells in here.values())
     return text, f"mean share {low:+.4f} and {forest:+.4f}", low > 0 > forest
 
@@ -472,7 +468,7 @@ def _claim_of_cold(study: Study, explained: xr.Dataset):
     share = explained.share.sel(attribute="temp_avg").values
     cold = study.basin.pack(study.attributes.temp_avg)[study.basin.land] < PAPER_COLD
     if cold.all() or not cold.any():
-        return text, f"no cells on both sides of {PAPER_COLD:g} °C", None
+        return text, f"no cells on both sides of {PAPER_COLD:g} °C", NOT_TESTABLE
     inside, outside = float(share[cold].mean()), float(share[~cold].mean())
     here = f"mean share {inside:+.4f} and {outside:+.4f}"
     return text, here, inside > 0 and abs(outside) < 0.5 * inside
@@ -483,6 +479,6 @@ def _claim_of_height(study: Study, explained: xr.Dataset):
     text = "f_crit is high in the Andes, low in the plains"
     high = study.basin.pack(study.attributes.height)[study.basin.land] > ANDES
     if high.all() or not high.any():
-        return text, f"no cells on both sides of {ANDES:,.0f} m", None
+        return text, f"no cells on both sides of {ANDES:,.0f} m", NOT_TESTABLE
     above, below = (float(explained.value.values[cells].mean()) for cells in (high, ~high))
     return text, f"mean {above:.3f} and {below:.3f}", above > below

@@ -23,6 +23,10 @@ NO_GRADIENT = ("s_min",)
 """Only a threshold: the loss has no slope along it, so no training moves it with a purpose."""
 
 
+TRUTH = "the truth itself"
+"""Title of a twin's truth, among the schemes."""
+
+
 def correlation(found: np.ndarray, true: np.ndarray) -> float:
     """Pearson's correlation of two fields of any one shape; NaN where one does not vary."""
     found, true = (np.asarray(field, float).ravel() for field in (found, true))

@@ -44,6 +44,17 @@ class Period:
         """Whether each day or month lies in it."""
         return (time.year >= self.first) & (time.year <= self.last)
 
+    def chosen(self, days: pd.DatetimeIndex):
+        """As :meth:`holds`, of the days of a study.
+
+        Raises:
+            InputError: none of them lies in it.
+        """
+        inside = self.holds(days)
+        if not inside.any():
+            raise InputError(f"period {self}: no day; the study has {days[0]:%F} to {days[-1]:%F}")
+        return inside
+
 
 @dataclass(frozen=True)
 class Split:

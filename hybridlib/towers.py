@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 from scipy import signal, stats
 
-from hybridlib.findings import Verdicts
+from hybridlib.findings import NOT_TESTABLE, SIGNIFICANT, Verdicts, in_words
 from hybridlib.pet import LATENT_HEAT
 from hybridlib.schema import SECONDS_PER_DAY, InputError, Variable, check_values
 from hybridlib.splits import Period
@@ -47,8 +47,6 @@ LATENT = Variable("latent heat flux", "W m-2", "daily mean", -100.0, 600.0)
 """The range catches wrong units (mm d-1 passes it, but has no unit line in W m-2)."""
 LAG_SHARE = 5
 """Autocorrelation counts up to a fifth of the record (Pyper and Peterman 1998)."""
-SIGNIFICANT = 0.01
-"""Level of the paper's significance."""
 SAME_RANGE = 0.95
 """Share of the model's days within the tower's extremes from which both have one range. Ours."""
 MEASURES = (
@@ -433,9 +431,7 @@ def agreement_table(
         InputError: no day of the study in the period.
     """
     days = towers.indexes["time"]
-    inside = period.holds(days)
-    if not inside.any():
-        raise InputError(f"period {period}: no day; the study has {days[0]:%F} to {days[-1]:%F}")
+    inside = period.chosen(days)
     rows = {}
     for tower in towers.tower.values:
         seen = towers[against].sel(tower=tower).values[inside]
@@ -474,12 +470,7 @@ def tower_findings(table: pd.DataFrame, schemes: tuple[str, ...]) -> Verdicts:
         ),
     ):
         pairs = zip(chosen.index, shown, strict=True)
-        verdict = "reproduced" if held.all() else "not reproduced"
-        rows.append(
-            {
-                "the paper found": claim,
-                "here": "; ".join(f"{' '.join(row)}: {text}" for row, text in pairs) or "–",
-                "verdict": verdict if len(chosen) else "not testable",
-            }
-        )
+        here = "; ".join(f"{' '.join(row)}: {text}" for row, text in pairs)
+        verdict = in_words(bool(held.all()) if here else NOT_TESTABLE)
+        rows.append({"the paper found": claim, "here": here or "–", "verdict": verdict})
     return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)), "4.3")

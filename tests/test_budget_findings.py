@@ -9,6 +9,7 @@ from hybridlib import budget, budget_findings
 from hybridlib.comparison import FIVE, Trained
 from hybridlib.evaluation import open_untrained
 from hybridlib.findings import side_by_side
+from hybridlib.recovery import TRUTH
 from hybridlib.schemes import SCHEMES
 from hybridlib.splits import Period
 
@@ -75,8 +76,8 @@ def test_is_the_error_of_the_observations_not_held_against_a_scheme():
     table = paper()
     table.loc["Hybrid(Q)", "ET bias"] = -15
     assert budget_findings.findings(table).table.verdict[2] == "reproduced"
-    table.loc[budget.TRUTH] = 0.0
-    table.loc[budget.TRUTH, "ET bias"] = -6
+    table.loc[TRUTH] = 0.0
+    table.loc[TRUTH, "ET bias"] = -6
     found = budget_findings.findings(table).table
     assert found.verdict[2] == "undecided" and found.here[2] == "ET bias Hybrid(Q): -9"
 

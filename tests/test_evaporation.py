@@ -41,7 +41,9 @@ def twin(tmp_path_factory):
 def _learned(study, *members):
     """A scheme whose members' PET is known, mm d-1, (time, cell)."""
     problem = SimpleNamespace(days=study.days, scheme=SimpleNamespace(title=NAME))
-    return SimpleNamespace(problem=problem, learners=members, pet=np.stack(members))
+    trained = Trained(problem, list(members), {}, None)
+    vars(trained)["pet"] = np.stack(members)  # as if it had been computed
+    return trained
 
 
 def _reference(study):

@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 
 from hybridlib import budget
 from hybridlib.figures import budget as figures
+from hybridlib.recovery import TRUTH
 from hybridlib.style import SCHEME_COLOURS, STYLE
 
 TITLES = list(SCHEME_COLOURS)
@@ -53,7 +54,7 @@ def test_is_only_runoff_drawn_where_nothing_else_is_known():
 
 
 def test_are_bars_the_mean_bias_and_dots_the_years():
-    rows = [*TITLES, budget.TRUTH]
+    rows = [*TITLES, TRUTH]
     numbers = np.arange(18.0).reshape(6, 3)
     bias = pd.DataFrame(numbers, rows, ["dS", "Q", "ET"])
     spread = {
@@ -101,12 +102,12 @@ def test_is_a_map_left_out_where_a_scheme_is_missing(study):
 
 def test_lies_each_sub_basin_where_model_and_balance_put_it():
     table = pd.DataFrame({"P − Q − ΔS": [1000.0, 1100.0], "Hybrid(Q,S)": [950.0, 1120.0],
-                          budget.TRUTH: [990.0, 1110.0]}, ["1 One", "2 Two"])  # fmt: skip
+                          TRUTH: [990.0, 1110.0]}, ["1 One", "2 Two"])  # fmt: skip
     (ax,) = figures.sub_basin_scatter(table, ["Hybrid(Q,S)"]).axes
     lines = {line.get_label(): line for line in ax.lines}
     assert list(lines["Hybrid(Q,S)"].get_xdata()) == [950.0, 1120.0]
     assert list(lines["Hybrid(Q,S)"].get_ydata()) == [1000.0, 1100.0]
-    assert list(lines[budget.TRUTH].get_xdata()) == [990.0, 1110.0]
+    assert list(lines[TRUTH].get_xdata()) == [990.0, 1110.0]
     assert [text.get_text() for text in ax.texts] == ["1", "2"]
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from hybridlib import findings
-from hybridlib.findings import CEILING, Claim, Verdicts, judge, verdicts
+from hybridlib.findings import Claim, Verdicts, judge, verdicts
 from hybridlib.notebooks import NOTEBOOKS
+from hybridlib.recovery import TRUTH
 
 TITLES = ["HydroPyNN", "HydroPyNN(Q,S)", "Hybrid(Q)", "Hybrid(Q,S)", "Hybrid(Q,S)+"]
 
@@ -37,7 +38,7 @@ def test_is_each_claim_judged_by_its_own_medians():
 
 
 def test_is_no_verdict_given_without_numbers_or_at_the_ceiling():
-    titles = ["HydroPyNN", "Hybrid(Q,S)", "Hybrid(Q,S)+", CEILING]
+    titles = ["HydroPyNN", "Hybrid(Q,S)", "Hybrid(Q,S)+", TRUTH]
     numbers = _medians([0.7, 0.97, 0.979, 0.98], [0.8, 0.9, 0.905, 0.98], titles)
     found = verdicts(findings.SCHEME_CLAIMS, numbers).table.set_index("the paper found").verdict
     near = "not testable, too near the ceiling"

@@ -19,7 +19,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from hybridlib import maps
 from hybridlib.comparison import Trained
 from hybridlib.figures.geography import COVERS, LEAST_SHARE, draw_network
-from hybridlib.figures.schemes import TRUTH, colour_of
+from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.identifiability import land_mean
 from hybridlib.interpret import (
@@ -158,7 +158,7 @@ def attention(table: pd.DataFrame, parameter: str, taught: pd.DataFrame | None =
         label = "its members, each alone" if k == 0 else None
         ax.plot(parts, places, "|", color="black", ms=9, mew=1.5, label=label)
     for name, shares, marker, colour in (
-        ("the truth's own rule", table.get("truth"), "D", TRUTH),
+        ("the truth's own rule", table.get("truth"), "D", TRUTH_COLOUR),
         ("a network told the truth", None if taught is None else taught.importance, "o", TAUGHT),
     ):
         if shares is not None:
@@ -216,7 +216,7 @@ def learned_against_true(study: Study, schemes: Mapping[str, Trained], name: str
     for ax, (title, trained) in zip(axes.flat, schemes.items(), strict=False):
         found = land_mean(trained, name)
         ax.scatter(true, found, s=5, c=colours, alpha=0.6, linewidth=0, rasterized=True)
-        ax.axline((true.mean(), true.mean()), slope=1, color=TRUTH, lw=1, ls="--")
+        ax.axline((true.mean(), true.mean()), slope=1, color=TRUTH_COLOUR, lw=1, ls="--")
         ax.set_title(title)
     for ax in axes.flat[len(schemes) :]:
         ax.set_axis_off()

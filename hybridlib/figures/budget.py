@@ -14,11 +14,11 @@ from matplotlib.ticker import MaxNLocator
 
 from hybridlib import maps
 from hybridlib.basin import Basin
-from hybridlib.budget import TRUTH, Catchment, on_grid
+from hybridlib.budget import Catchment, on_grid
 from hybridlib.budget_findings import SHORT
 from hybridlib.figures.hydrographs import name_of
-from hybridlib.figures.schemes import TRUTH as GREY
-from hybridlib.figures.schemes import colour_of
+from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
+from hybridlib.recovery import TRUTH
 from hybridlib.study import gridded
 from hybridlib.style import OBSERVED
 
@@ -28,7 +28,7 @@ MONTHS = list("JFMAMJJASOND")
 
 
 def _colour(title: str) -> str:
-    return GREY if title == TRUTH else colour_of(title)
+    return TRUTH_COLOUR if title == TRUTH else colour_of(title)
 
 
 def _known(fields: Mapping[str, xr.DataArray]) -> list[str]:

@@ -12,10 +12,9 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from hybridlib import maps
-from hybridlib.evaporation import FORMULAS, MIDDLE
-from hybridlib.evaporation import TRUTH as TRUE
+from hybridlib.evaporation import FORMULAS, MIDDLE, TRUTH
 from hybridlib.figures.geography import covers_amazon
-from hybridlib.figures.schemes import TRUTH, colour_of
+from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
 from hybridlib.splits import Period
 from hybridlib.study import Study
 from hybridlib.style import OBSERVED
@@ -31,8 +30,8 @@ DAYS = (1, MIDDLE[0], 180, MIDDLE[1], 365)
 
 def _line_of(title: str) -> dict:
     """Colour and style of a formula, a scheme or the truth."""
-    if title == TRUE:
-        return {"color": TRUTH, "linestyle": "--"}
+    if title == TRUTH:
+        return {"color": TRUTH_COLOUR, "linestyle": "--"}
     colour, style = LINES.get(title, (colour_of(title), "-"))
     return {"color": colour, "linestyle": style}
 
@@ -91,7 +90,12 @@ def tower_scatter(
         if "et_true" in towers:
             label = f"a tower that sees {CLOSURE:.0%}"
             ax.axline(
-                (0, 0), slope=CLOSURE, color=TRUTH, linestyle="--", linewidth=1.2, label=label
+                (0, 0),
+                slope=CLOSURE,
+                color=TRUTH_COLOUR,
+                linestyle="--",
+                linewidth=1.2,
+                label=label,
             )
         box = {"fc": "white", "ec": "none", "alpha": 0.8}
         text = _scores(table.loc[(name, title)])

@@ -25,7 +25,7 @@ from hybridlib.training import CLIP, PRESETS, Preset, steps_made
 
 SEEN = {"discharge": "discharge at gauges", "twsa": "water storage on boxes"}
 UNITS = {"discharge": "m³ s⁻¹", "twsa": "mm"}
-TRUTH = "#555555"
+TRUTH_COLOUR = "#555555"
 
 
 def colour_of(title: str) -> str:
@@ -189,13 +189,15 @@ def score_boxes(
         _boxes(ax, values, metric)
         if ceiling is not None:
             line = float(np.median(_validation(ceiling, name, metric)))
-            ax.axvline(line, color=TRUTH, linestyle="--", linewidth=1)
+            ax.axvline(line, color=TRUTH_COLOUR, linestyle="--", linewidth=1)
         unit = UNITS[name] if metric == "RMSE" else "–"
         ax.set_xlabel(f"{metric} ({unit})")
         if row == 0:
             ax.set_title(f"({'ab'[column]}) {SEEN[name]}")
     if ceiling is not None:
-        handle = plt.Line2D([], [], color=TRUTH, linestyle="--", label="median of the truth itself")
+        handle = plt.Line2D(
+            [], [], color=TRUTH_COLOUR, linestyle="--", label="median of the truth itself"
+        )
         fig.legend(handles=[handle], loc="outside lower right")
     return fig
 

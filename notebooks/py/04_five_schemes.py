@@ -168,7 +168,7 @@ comparison.schedules({"the paper's": "data/runs/paper/hybrid_qs", "ours": f"{run
 pairs = comparison.simulate_all(trained)
 scores = {title: evaluation.score(pair, split) for title, pair in pairs.items()}
 ceiling = recovery.truth_scores(data, trained["HydroPyNN"].problem) if twin else None
-medians = comparison.medians(scores | ({findings.CEILING: ceiling} if twin else {}))
+medians = comparison.medians(scores | ({recovery.TRUTH: ceiling} if twin else {}))
 medians
 
 # %% tags=["hide-input"]

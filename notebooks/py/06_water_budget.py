@@ -40,7 +40,7 @@ live_steps: int = 3  # steps of training where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import budget, budget_findings, comparison, findings, floods, style
+from hybridlib import budget, budget_findings, comparison, findings, floods, recovery, style
 from hybridlib.figures import budget as figures
 from hybridlib.figures.hydrographs import name_of
 from hybridlib.splits import Period
@@ -76,8 +76,8 @@ problem = trained["HydroPyNN"].problem
 split, days = problem.split, problem.days
 series = budget.simulate_schemes(trained, member)
 if twin:
-    series[budget.TRUTH] = budget.true_series(data, days)
-titles = [title for title in series if title != budget.TRUTH]
+    series[recovery.TRUTH] = budget.true_series(data, days)
+titles = [title for title in series if title != recovery.TRUTH]
 
 # %% [markdown]
 # ## The same ruler for model and observation
@@ -322,7 +322,7 @@ findings.side_by_side({when: budget_findings.findings(one) for when, one in both
 # :class: dropdown
 #
 # ```python
-# truth = series[budget.TRUTH]
+# truth = series[recovery.TRUTH]
 # full = budget.annual_budget(ledger.on_all_days(), truth).Q
 # gap = (budget.annual_budget(ledger, truth).Q - full).to_series().dropna()
 # name = gap.abs().idxmax()

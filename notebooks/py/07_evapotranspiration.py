@@ -52,7 +52,6 @@ twin = data.has("truth")
 trained = comparison.open_all(data, comparison.find_or_train(data, runs, live_steps))
 focus, beside = evaporation.focus_and_companion(trained, scheme)
 years = evaporation.shown_years(period, trained[focus].problem.split)
-one = None if member < 0 else member
 print(f"{data.attrs['title']} ({data.attrs['source']}), {years}: {focus}, beside it {beside}")
 
 # %% [markdown]
@@ -90,7 +89,7 @@ else:
 # %%
 simulated = None
 if seen:
-    simulated = towers.at_towers(found, evaporation.simulate_evaporation(trained, one))
+    simulated = towers.at_towers(found, evaporation.simulate_evaporation(trained, member))
     table = towers.agreement_table(found, simulated, years)
 figures.tower_table(table) if seen else None
 
@@ -176,7 +175,7 @@ figures.tower_series(found, simulated, shown, years.last) if seen else None;
 
 # %%
 formulas = evaporation.possible_formulas(data)
-fields = evaporation.pet_fields(data, trained[focus], one)
+fields = evaporation.pet_fields(data, trained[focus], member)
 season = evaporation.climatology(data, fields, years)
 pets = evaporation.annual_maps(data, fields, years)
 print(f"formulas that the weather allows: {', '.join(formulas) or 'none'}")
