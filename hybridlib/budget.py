@@ -351,10 +351,9 @@ def true_series(study: Study, days: pd.DatetimeIndex) -> xr.Dataset:
         InputError: a study without a truth.
     """
     truth = study.group("truth")
-    evap = study.basin.pack(truth.evap.sel(time=days)) * SECONDS_PER_DAY
     series = {
         "discharge": truth.discharge_true.sel(time=days).load(),
-        "evap": annual_sums(evap, days),
+        "evap": annual_sums(study.true_daily("evap", days), days),
     }
     if "twsa_true" in truth:
         months = months_of(days, truth.indexes["month"])

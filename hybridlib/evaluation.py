@@ -16,7 +16,7 @@ from hybridlib.files import written_whole
 from hybridlib.hydropy.land import Weather
 from hybridlib.problem import Problem, basin_digest, build_problem
 from hybridlib.rnn import BLOCK, VARIABLES
-from hybridlib.schema import SECONDS_PER_DAY, InputError
+from hybridlib.schema import InputError
 from hybridlib.schemes import Learner, find_scheme
 from hybridlib.simulate import study_model
 from hybridlib.splits import Split
@@ -104,8 +104,7 @@ def simulate_members(problem: Problem, learners: Sequence[Learner]) -> xr.Datase
     dims = {"calendar": _calendar(problem)}
     fields["evap_simulated"] = _members([run[2] for run in runs], dims, "mm d-1")
     if problem.study.has("truth"):
-        true = problem.study.group("truth").evap.sel(time=problem.days)
-        monthly = _monthly_mean(problem, problem.model.basin.pack(true) * SECONDS_PER_DAY)
+        monthly = _monthly_mean(problem, problem.study.true_daily("evap", problem.days))
         fields["evap_true"] = xr.DataArray(monthly, dims, attrs={"units": "mm d-1"})
     return xr.Dataset(fields).assign_attrs(scheme=problem.scheme.name)
 

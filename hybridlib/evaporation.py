@@ -115,16 +115,15 @@ def pet_fields(study: Study, trained: Trained, member: int = -1) -> xr.Dataset:
     Raises:
         InputError: a member that is not there.
     """
-    basin, days = study.basin, trained.problem.days
-    weather = _packed_weather(study, possible_formulas(study), days)
+    days, names = trained.problem.days, possible_formulas(study)
+    weather = _packed_weather(study, names, days)
     fields = {
         FORMULAS[name]: pet.potential_evaporation(weather, name).values * SECONDS_PER_DAY
-        for name in possible_formulas(study)
+        for name in names
     }
     fields[trained.problem.scheme.title] = trained.pet[trained.places(member)].mean(axis=0)
     if study.has("truth"):
-        true = study.group("truth").evspsblpot.sel(time=days)
-        fields[TRUTH] = basin.pack(true) * SECONDS_PER_DAY
+        fields[TRUTH] = study.true_daily("evspsblpot", days)
     attrs = {"units": "mm d-1", "long_name": "potential evapotranspiration"}
     dims = ("time", "cell")
     return xr.Dataset(

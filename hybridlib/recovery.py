@@ -15,7 +15,6 @@ from hybridlib import evaluation, metrics
 from hybridlib.comparison import Trained
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.problem import Problem
-from hybridlib.schema import SECONDS_PER_DAY
 from hybridlib.splits import Period
 from hybridlib.study import Study, gridded
 
@@ -111,9 +110,8 @@ def pet_errors(study: Study, trained: Trained) -> xr.Dataset:
     """
     problem = trained.problem
     reference = problem.weather.pet.numpy()
-    true = study.group("truth").evspsblpot.sel(time=problem.days)
     fields = {
-        "truth": study.basin.pack(true) * np.float32(SECONDS_PER_DAY) - reference,
+        "truth": study.true_daily("evspsblpot", problem.days) - reference,
         "learned": trained.pet.mean(axis=0) - reference,
     }
     dims = ("time", "cell")

@@ -343,14 +343,17 @@ def provenance(results: xr.Dataset) -> pd.DataFrame:
 
 
 def to_do(matrix: Matrix, results: xr.Dataset) -> pd.DataFrame:
-    """Runs that are not finished, with what they would cost by the pace of finished ones.
+    """Runs that were not gathered, with what they would cost by the pace of those that were.
 
     Returns:
         experiment, name, and hours (NaN where no run of that scheme tells): the median time of an
         iteration in finished runs of the same scheme, for as many iterations as may be made.
     """
     rows = []
-    for run in (run for run in expand(matrix) if not finished(run)):
+    gathered = set(zip(results.experiment.values, results.name.values, strict=True))
+    for run in expand(matrix):
+        if (run.experiment, run.name) in gathered:
+            continue
         s = run.settings
         alike = (
             (results.scheme == s.scheme)

@@ -87,6 +87,19 @@ class Study:
         """Observed storage anomalies, (month, box), mm, and where the boxes lie."""
         return self.group("twsa")
 
+    def true_daily(self, name: str, days: pd.DatetimeIndex) -> np.ndarray:
+        """A daily flux of a twin's truth, mm d-1, (time, cell).
+
+        Args:
+            name: "evap" or "evspsblpot".
+            days: which.
+
+        Raises:
+            InputError: a study without a truth.
+        """
+        field = self.group("truth")[name].sel(time=days)
+        return self.basin.pack(field) * np.float32(schema.SECONDS_PER_DAY)
+
     @cached_property
     def basin(self) -> Basin:
         """Active cells and network."""
