@@ -281,8 +281,9 @@ def perform(run: Run, report: Callable[[dict], None] | None = None) -> str:
     folder, study = from_project(run.folder), open_study(run.settings.study)
     split = run.settings.split_of(study)
     config = configuration(run.settings, study, split)
-    refuse_another_run(folder, config, resume=True)
+    refuse_another_run(folder, config, resume=True)  # leaves what is no run untouched
     with claimed(folder):
+        refuse_another_run(folder, config, resume=True)
         write_config(folder, config)
         _keep_provenance(folder / PROVENANCE)
         if find_scheme(run.settings.scheme).trained:

@@ -226,7 +226,7 @@ def train(
     study = open_study(settings.study)
     scheme, split = settings.weighted_scheme(), settings.split_of(study)
     config = configuration(settings, study, split)
-    refuse_another_run(folder, config, resume)
+    refuse_another_run(folder, config, resume)  # before the long reading
     if (folder / WEIGHTS).is_file():
         return folder / WEIGHTS
     problem = build_problem(study, scheme, split, split.train.last, settings.replacement)
@@ -235,6 +235,9 @@ def train(
         for series, why in fit.skipped.items():
             note(f"{series} does not count in {split.train}: {why}")
     with claimed(folder):  # Only now: what cannot be trained leaves no folder behind.
+        refuse_another_run(folder, config, resume)  # another may have begun and ended meanwhile
+        if (folder / WEIGHTS).is_file():
+            return folder / WEIGHTS
         write_config(folder, config)
         if (folder / CHECKPOINT).exists():
             fit.restore(folder / CHECKPOINT)
@@ -514,9 +517,10 @@ def refuse_another_run(folder: Path, config: dict, resume: bool) -> None:
     if folder.is_file():
         raise InputError(f"{folder}: a file stands here; expected a new folder")
     if not path.exists():
-        # A run killed at its very start leaves no more than these.
-        begun = {f"{CONFIG}.part", LOCK.parent.name}
-        if folder.exists() and {p.name for p in folder.iterdir()} - begun:
+        # A run killed at its very start leaves no more than these. A checkpoint does not say whose
+        # it is: without its configuration it is refused.
+        begun = {folder / f"{CONFIG}.part", folder / LOCK.parent, folder / LOCK}
+        if set(folder.rglob("*")) - begun:
             raise InputError(f"{folder}: holds files that are no run; expected a new folder")
         return
     if not resume:

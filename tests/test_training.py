@@ -24,6 +24,7 @@ from hybridlib import adjoint, networks, training
 from hybridlib.backend import tf
 from hybridlib.cli import main
 from hybridlib.hydropy.parameters import Parameters
+from hybridlib.schema import InputError
 from hybridlib.study import Study, write_group
 from hybridlib.training import (
     CHECKPOINT,
@@ -508,6 +509,34 @@ def test_is_a_training_that_has_ended_left_as_it_is(whole, command, tmp_path):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert command("--resume")[0] == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_is_a_checkpoint_without_its_configuration_refused(whole, command, tmp_path):
+    kept = tmp_path / "run" / CHECKPOINT
+    kept.parent.mkdir(parents=True)
+    shutil.copy(whole / CHECKPOINT, kept)
+    told = (2, f"{tmp_path / 'run'}: holds files that are no run; expected a new folder")
+    assert command() == told
+    assert command("--resume") == told
+    assert sorted(path.name for path in kept.parent.iterdir()) == [kept.name]
+
+
+def test_is_a_run_that_another_process_made_meanwhile_not_taken_over(
+    study, whole, tmp_path, monkeypatch
+):
+    folder, build = tmp_path / "run", training.build_problem
+
+    def build_late(*arguments):
+        shutil.copytree(whole, folder)
+        return build(*arguments)
+
+    monkeypatch.setattr(training, "build_problem", build_late)
+    settings = _settings(study, seed=7)
+    with pytest.raises(InputError, match="a run is here; --resume goes on with it"):
+        train(settings, folder)
+    shutil.rmtree(folder)
+    with pytest.raises(InputError, match="the run here has seed 0; 7 is asked for"):
+        train(settings, folder, resume=True)
 
 
 @pytest.mark.parametrize(
