@@ -101,10 +101,11 @@ def simulate_members(problem: Problem, learners: Sequence[Learner]) -> xr.Datase
             "twsa_observed": boxes.twsa,
             "twsa_simulated": _members([run[1] for run in runs], dims, "mm"),
         }
-    dims = {"calendar": _calendar(problem)}
-    fields["evap_simulated"] = _members([run[2] for run in runs], dims, "mm d-1")
+    evap = [run[2] for run in runs]
+    dims = {"calendar": evap[0].index}
+    fields["evap_simulated"] = _members([one.to_numpy() for one in evap], dims, "mm d-1")
     if problem.study.has("truth"):
-        monthly = _monthly_mean(problem, problem.study.true_daily("evap", problem.days))
+        monthly = _monthly_mean(problem, problem.study.true_daily("evap", problem.days)).to_numpy()
         fields["evap_true"] = xr.DataArray(monthly, dims, attrs={"units": "mm d-1"})
     return xr.Dataset(fields).assign_attrs(scheme=problem.scheme.name)
 
@@ -119,16 +120,11 @@ def _simulate(problem: Problem, learner: Learner):
     return see.discharge(series["dis"]).numpy(), twsa, _monthly_mean(problem, series["evap"])
 
 
-def _calendar(problem: Problem) -> pd.DatetimeIndex:
-    """First days of the months of a run."""
-    return pd.date_range(problem.days[0], problem.days[-1], freq="MS")
-
-
-def _monthly_mean(problem: Problem, field) -> np.ndarray:
-    """Mean over the land in each month, (calendar,), of a daily field (time, cell)."""
+def _monthly_mean(problem: Problem, field) -> pd.Series:
+    """Mean over the land in each month, by its first day, of a daily field (time, cell)."""
     basin = problem.model.basin
     daily = np.average(np.asarray(field)[:, basin.land], axis=1, weights=basin.area[basin.land])
-    return pd.Series(daily, problem.days).resample("MS").mean().to_numpy()
+    return pd.Series(daily, problem.days).resample("MS").mean().rename_axis("calendar")
 
 
 def _members(values: list[np.ndarray], coords: dict, units: str) -> xr.DataArray:

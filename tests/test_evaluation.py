@@ -309,3 +309,12 @@ def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(tmp_path)
     _, series = problem.model.run(weather, parameters, problem.start, ["evap"])
     january = np.asarray(series["evap"])[:31]
     assert pairs.evap_simulated[0, 0] == pytest.approx(january.mean(), rel=1e-5)  # equal areas
+
+
+def test_is_a_record_evaluated_that_begins_within_a_month(tmp_path):
+    study = cases.tiny_study(tmp_path)
+    late = slice("2001-01-15", None)
+    study = cases.changed_study(study, tmp_path, "forcing", lambda f: f.sel(time=late))
+    pairs = evaluation.simulate_members(*evaluation.open_untrained(study, "hydropynn"))
+    assert str(pairs.calendar.values[0])[:10] == "2001-01-01"
+    assert np.isfinite(pairs.evap_simulated).all()
