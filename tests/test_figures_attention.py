@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import cases
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,11 +20,7 @@ from hybridlib.recovery import true_parameters
 from hybridlib.schemes import find_scheme
 from hybridlib.study import Study
 
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 @pytest.fixture(scope="module")

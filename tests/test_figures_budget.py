@@ -1,7 +1,6 @@
 """Do the figures of the water budget show the numbers they are given?"""
 
 import cases
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,16 +11,12 @@ from matplotlib.colors import to_rgb
 from hybridlib import budget
 from hybridlib.figures import budget as figures
 from hybridlib.recovery import TRUTH
-from hybridlib.style import SCHEME_COLOURS, STYLE
+from hybridlib.style import SCHEME_COLOURS
 
 TITLES = list(SCHEME_COLOURS)
 
 
-@pytest.fixture(autouse=True)
-def style():
-    with plt.style.context(STYLE):
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def told(**terms: float) -> xr.Dataset:

@@ -1,7 +1,6 @@
 """Do the figures of evapotranspiration show the days, schemes and cells they are said to?"""
 
 import cases
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,10 +15,7 @@ from hybridlib.style import OBSERVED, SCHEME_COLOURS
 TWO = ("Hybrid(Q,S)", "Hybrid(Q,S)+")
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,7 @@ from hybridlib.rnn import HydroPyNN
 from hybridlib.schema import InputError
 from hybridlib.style import STYLE
 
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 def _model(cascade=True):

@@ -15,17 +15,13 @@ from hybridlib.comparison import Trained
 from hybridlib.evaluation import open_untrained
 from hybridlib.figures import framework, schemes
 from hybridlib.splits import Period
-from hybridlib.style import SCHEME_COLOURS, STYLE
+from hybridlib.style import SCHEME_COLOURS
 from hybridlib.training import PRESETS
 
 TITLES = list(SCHEME_COLOURS)
 
 
-@pytest.fixture(autouse=True)
-def style():
-    with plt.style.context(STYLE):
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("book_style")
 
 
 def _scores(values: dict[str, list[float]]) -> dict[str, xr.Dataset]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,10 +15,7 @@ STATIONS = ["NORTH - BRIDGE", "EAST", "SOUTH", "WEST"]
 BOXES = ["box_01", "box_02"]
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 def _run(experiment, scheme, split, fold=0, member=0, weight=0.5, held_out=(), level=0.8):
