@@ -18,7 +18,6 @@ import xarray as xr
 
 from hybridlib.recovery import TRUTH
 from hybridlib.results import paired, part_of
-from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
 
 KEY = "verdicts"
@@ -246,22 +245,23 @@ def scheme_numbers(medians: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def transfer_numbers(results: xr.Dataset) -> dict[str, float]:
+def transfer_numbers(
+    results: xr.Dataset, finished: Mapping[str, Iterable[str]]
+) -> dict[str, float]:
     """Medians of discharge where gauges are held out, their tests, and the spread over members.
 
     Args:
         results: of :func:`hybridlib.results.read`.
+        finished: names of schemes, of :func:`hybridlib.results.complete`, for the experiments
+            "spatial", "spatiotemporal" and "temporal".
     """
     numbers, spatial = {}, {}
     parts = {"held out": ("spatial", "validation")}
     parts["trained on"] = ("spatiotemporal", "training")
     parts["held out in both"] = ("spatiotemporal", "validation in both")
     for text, (experiment, part) in parts.items():
-        for name in ("hydropynn", "hybrid_qs", "hybrid_qs_plus"):
-            try:
-                scores = part_of(results, "discharge", part, experiment=experiment, scheme=name)
-            except InputError:  # not run
-                continue
+        for name in finished[experiment]:
+            scores = part_of(results, "discharge", part, experiment=experiment, scheme=name)
             numbers[f"{text}, {SCHEMES[name].title}"] = float(scores.mean("member").median())
             if experiment == "spatial":
                 spatial[SCHEMES[name].title] = scores
@@ -271,6 +271,8 @@ def transfer_numbers(results: xr.Dataset) -> dict[str, float]:
             test = paired(spatial[plus], spatial[other])
             numbers[f"p, {plus} and {other}"] = test["p (t-test)"]
     keys = {"experiment": "temporal", "scheme": "hybrid_qs"}
+    if keys["scheme"] not in finished["temporal"]:
+        return numbers
     members = part_of(results, "discharge", "validation", **keys).median("station")
     if members.size > 1:
         share = members.std(ddof=1) / (1 - members.mean())

@@ -144,7 +144,9 @@ def test_is_a_figure_of_no_scheme_refused(scores):
 
 
 def test_are_the_numbers_of_the_findings_those_of_the_parts(scores):
-    numbers = findings.transfer_numbers(scores)
+    pair = ["hydropynn", "hybrid_qs"]
+    finished = {"spatial": pair, "spatiotemporal": pair, "temporal": ["hybrid_qs"]}
+    numbers = findings.transfer_numbers(scores, finished)
     # Folds 1 and 2 have levels 0.6 and 0.7 (or 0.9 and 1.0); gauges add 0.00 to 0.06.
     assert numbers["held out, HydroPyNN"] == pytest.approx(0.68)
     assert numbers["held out in both, Hybrid(Q,S)"] == pytest.approx(0.98)
@@ -153,3 +155,7 @@ def test_are_the_numbers_of_the_findings_those_of_the_parts(scores):
     share = numbers["spread of members over distance of NSE from 1, Hybrid(Q,S)"]
     assert share == pytest.approx(np.std([0.83, 0.93], ddof=1) / (1 - 0.88))
     assert numbers["members"] == 2.0
+    none = dict.fromkeys(finished, [])
+    assert findings.transfer_numbers(scores, none | {"spatial": pair[:1]}) == {
+        "held out, HydroPyNN": numbers["held out, HydroPyNN"]
+    }

@@ -211,7 +211,9 @@ waiting if len(waiting) else "every run of the matrix is finished"
 # ### What the paper found, and what we find on the twin
 
 # %%
-findings.verdicts(findings.TRANSFER_CLAIMS, findings.transfer_numbers(scores))
+finished = {"spatial": spatial, "spatiotemporal": both, "temporal": repeated}
+numbers = findings.transfer_numbers(scores, finished)
+findings.verdicts(findings.TRANSFER_CLAIMS, numbers)
 
 # %% [markdown]
 # **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real
