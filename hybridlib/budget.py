@@ -150,13 +150,16 @@ def open_ledger(
         days: of the runs; the study's by default. Only whole years count.
 
     Raises:
-        InputError: no whole year.
+        InputError: no catchment, two of one name, or no whole year.
     """
     basin, days = study.basin, study.days if days is None else days
     catchments = list(catchments)
+    called = [one.name for one in catchments]
+    if not called or len(set(called)) < len(called):
+        raise InputError(f"catchments {', '.join(called) or 'none'}; expected each once, and some")
     inside = np.array([one.inside for one in catchments]) * basin.area
     cells = inside / inside.sum(axis=1, keepdims=True)
-    names = {"catchment": [one.name for one in catchments]}
+    names = {"catchment": called}
     discharge = study.discharge.discharge.sel(station=[one.gauge for one in catchments])
     seen = discharge.reindex(time=days).notnull().drop_vars("station").load()
     rain = annual_sums(basin.pack(study.forcing.pr.sel(time=days)) * SECONDS_PER_DAY, days)
@@ -241,8 +244,9 @@ def turn_shares(turns: pd.DatetimeIndex, months: pd.DatetimeIndex, seen: np.ndar
     """Read storage at the turn of a year off monthly means.
 
     It lies on the straight line through the nearest observed month on either side: the mean of
-    December and January where both are there. At the end of a record the line through the two
-    last months goes on to it. Months further away than :data:`REACH` tell nothing.
+    December and January where both are there. Before the first and after the last observed month
+    the line through the two nearest goes on to it. Months further away than :data:`REACH` tell
+    nothing.
 
     Args:
         turns: midnights wanted.
@@ -258,9 +262,10 @@ def turn_shares(turns: pd.DatetimeIndex, months: pd.DatetimeIndex, seen: np.ndar
         away = np.asarray((middle - turn) / pd.Timedelta(days=1))
         near = np.flatnonzero(seen & (abs(away) <= REACH))
         before, after = near[away[near] <= 0], near[away[near] > 0]
-        if len(near) < 2:
+        within = (seen & (away <= 0)).any() and (seen & (away > 0)).any()
+        if len(near) < 2 or (within and not (len(before) and len(after))):
             continue
-        a, b = (before[-1], after[0]) if len(before) and len(after) else _nearest(near, away)
+        a, b = (before[-1], after[0]) if within else _nearest(near, away)
         row[:] = 0.0
         row[a], row[b] = away[b] / (away[b] - away[a]), away[a] / (away[a] - away[b])
     return shares
@@ -399,7 +404,7 @@ def _annual_runoff(ledger: Ledger, discharge: xr.DataArray) -> xr.DataArray:
 def daily_runoff(ledger: Ledger, discharge: xr.DataArray) -> xr.DataArray:
     """Discharge over the catchment's area on the days that count, mm d-1, (time, catchment)."""
     gauges = discharge.sel(station=[one.gauge for one in ledger.catchments])
-    depth = gauges.values * (SECONDS_PER_DAY * 1000.0) / ledger.area
+    depth = gauges.reindex(time=ledger.days).values * (SECONDS_PER_DAY * 1000.0) / ledger.area
     return ledger.seen.copy(data=depth).where(ledger.seen).assign_attrs(units="mm d-1")
 
 

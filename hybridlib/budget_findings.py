@@ -15,10 +15,11 @@ from hybridlib.budget import (
     counted_years,
     mean_evapotranspiration,
 )
-from hybridlib.findings import Claim, Verdicts, better, verdicts
 from hybridlib.floods import peak_errors
-from hybridlib.recovery import TRUTH, correlation
+from hybridlib.metrics import correlation, rmse
+from hybridlib.recovery import TRUTH
 from hybridlib.splits import Period
+from hybridlib.verdicts import Claim, Verdicts, better, judge_all
 
 NEGLIGIBLE = 10.0
 """A mean bias within this counts as none, mm a-1; our choice, half a percent of the
@@ -93,14 +94,12 @@ def named(measured: pd.DataFrame) -> dict[str, float]:
 def agreement(table: pd.DataFrame) -> pd.DataFrame:
     """How far each column is from the first: bias and RMSE (mm a-1) and correlation of rows."""
     first, others = table.iloc[:, 0], table.iloc[:, 1:]
-    error = others.sub(first, axis=0)
-    return pd.DataFrame(
-        {
-            "bias": error.mean(),
-            "RMSE": np.sqrt((error**2).mean()),
-            "r": others.apply(correlation, true=first) if len(table) > 2 else np.nan,
-        }
-    )
+    columns = {
+        "bias": others.sub(first, axis=0).mean(),
+        "RMSE": others.apply(rmse, observed=first),
+        "r": others.apply(correlation, observed=first) if len(table) > 2 else np.nan,
+    }
+    return pd.DataFrame(columns)
 
 
 def _claim(
@@ -180,4 +179,4 @@ def findings(measured: pd.DataFrame) -> Verdicts:
     if TRUTH in measured.index:
         biased = [name for name in measured if name.endswith("bias")]
         measured = measured.assign(**(measured[biased] - measured.loc[TRUTH, biased]))
-    return verdicts(CLAIMS, named(measured))
+    return judge_all(CLAIMS, named(measured))

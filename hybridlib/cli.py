@@ -262,6 +262,7 @@ def evaluate(
     """
     from hybridlib import evaluation
     from hybridlib.study import open_study
+    from hybridlib.training import split_of
 
     if (run is None) == (scheme is None) or (scheme is not None and study is None):
         raise InputError("give either --run, or --scheme with --study")
@@ -274,7 +275,8 @@ def evaluate(
             model = evaluation.open_run(run, study)
         else:
             data = open_study(study)
-            model = evaluation.open_untrained(data, scheme, train_years, validation_years)
+            years = split_of(data, train_years, validation_years)
+            model = evaluation.open_untrained(data, scheme, years)
         scores = evaluation.evaluate(*model)
     about = "{study} ({source}); train {train}, validation {validation}".format(**scores.attrs)
     for name in (name for name in evaluation.UNITS if name in scores):

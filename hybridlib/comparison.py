@@ -297,7 +297,7 @@ def schedules(runs: Mapping[str, Path | str]) -> pd.DataFrame:
 
     Args:
         runs: folder of each run by a name for it; relative to the project's folder. Those that
-            are not there are left out.
+            are not finished are left out.
 
     Returns:
         Steps of the refit, loss and mean NSE before the last one (first member), and hours of
@@ -305,16 +305,16 @@ def schedules(runs: Mapping[str, Path | str]) -> pd.DataFrame:
     """
     rows = {}
     for name, folder in runs.items():
-        path = ROOT / folder / HISTORY
-        if not path.is_file():
+        folder = ROOT / folder
+        if not (folder / WEIGHTS).is_file():
             continue
-        history, config = pd.read_csv(path), read_config(path.parent)
+        history, config = pd.read_csv(folder / HISTORY), read_config(folder)
         last = history[history.phase == "fit"].iloc[-1]
         rows[name] = {
             "steps": steps_made(history, config, 0),
             "loss": last.loss_0,
             "mean NSE of Q": last.nse_discharge_0,
-            "mean NSE of TWSA": last.nse_twsa_0,
+            "mean NSE of TWSA": last.get("nse_twsa_0", np.nan),
             "hours": history.seconds.sum() / 3600.0 / config["members"],
         }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -66,14 +66,16 @@ def open_run(folder: Path | str, study: Path | str | None = None) -> tuple[Probl
 
 
 def open_untrained(
-    study: Study, name: str, train: str = "", validation: str = ""
+    study: Study, name: str, split: Split | None = None
 ) -> tuple[Problem, list[Learner]]:
-    """A scheme at its start, on all days of a study."""
-    return untrained(study, name, split_of(study, train, validation))
+    """A scheme at its start, on all days of a study.
 
-
-def untrained(study: Study, name: str, split: Split) -> tuple[Problem, list[Learner]]:
-    """A scheme at its start, on all days of a study."""
+    Args:
+        study: the prepared study.
+        name: of the scheme.
+        split: by default that of :func:`hybridlib.training.split_of`.
+    """
+    split = split or split_of(study)
     problem = build_problem(study, find_scheme(name), split, study.days[-1].year)
     return problem, [problem.learner(0)]
 

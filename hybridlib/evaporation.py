@@ -11,12 +11,12 @@ import xarray as xr
 
 from hybridlib import pet
 from hybridlib.comparison import Trained, simulate_fields
-from hybridlib.findings import NOT_TESTABLE, Held, Verdicts, in_words
-from hybridlib.recovery import correlation, rmse
+from hybridlib.metrics import correlation, rmse
 from hybridlib.schema import SECONDS_PER_DAY
 from hybridlib.schemes import find_scheme
 from hybridlib.splits import Period, Split
 from hybridlib.study import Study, gridded
+from hybridlib.verdicts import NOT_TESTABLE, Held, Verdicts, in_words
 
 FORMULAS = {
     "penman-monteith": "Penman–Monteith",
@@ -368,7 +368,7 @@ def pet_findings(compared: Compared) -> Verdicts:
     rows = []
     for claim, judge in CLAIMS.items():
         held, here = judge(compared) if possible else (False, "")
-        if claim in BUILT_IN and held:
+        if claim in BUILT_IN and held and TRUTH in compared.season:
             held = "not testable, built into the twin"
         verdict = in_words(held if here else NOT_TESTABLE)
         rows.append({"the paper found": claim, "here": here or "–", "verdict": verdict})
@@ -482,4 +482,4 @@ BUILT_IN = (
     "Penman–Monteith is likely too low",
     "all four are low in the Andes",
 )
-"""Claims that hold by the way the twin's weather and truth were made, whatever was trained."""
+"""Claims that hold on a twin by the way its weather and truth were made, whatever was trained."""

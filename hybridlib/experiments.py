@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -26,6 +27,7 @@ from hybridlib.splits import FOLDS
 from hybridlib.study import ROOT, from_project, open_study
 from hybridlib.training import (
     PRESETS,
+    WEIGHTS,
     Settings,
     claimed,
     configuration,
@@ -130,7 +132,7 @@ def read_matrix(path: Path | str) -> Matrix:
     if not isinstance(groups, dict) or not groups:
         raise InputError(f"{path}: experiments is {groups!r}; expected a group for each experiment")
     for name in groups:
-        if not isinstance(name, str) or Path(name).name != name:
+        if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
             raise InputError(f"{path}: experiment {name!r}; expected a name fit for a folder")
     experiments = {
         name: Experiment(**_known(group, Experiment, f"{path}: {name}"))
@@ -285,12 +287,13 @@ def perform(run: Run, report: Callable[[dict], None] | None = None) -> str:
     with claimed(folder):
         refuse_another_run(folder, config, resume=True)
         write_config(folder, config)
-        _keep_provenance(folder / PROVENANCE)
-        if find_scheme(run.settings.scheme).trained:
+        trained = find_scheme(run.settings.scheme).trained
+        _keep_provenance(folder, trained)
+        if trained:
             train(run.settings, folder, resume=True, progress=report)
             problem, learners = evaluation.open_run(folder)
         else:
-            problem, learners = evaluation.untrained(study, run.settings.scheme, split)
+            problem, learners = evaluation.open_untrained(study, run.settings.scheme, split)
         pairs = evaluation.simulate_members(problem, learners)
         if split.held_out:
             _keep_hydrographs(folder / HYDROGRAPHS, pairs.sel(station=list(split.held_out)))
@@ -299,36 +302,43 @@ def perform(run: Run, report: Callable[[dict], None] | None = None) -> str:
 
 
 def _keep_hydrographs(path: Path, pairs) -> None:
-    """Observed and simulated discharge, rounded to a 30,000th of the largest: small to carry."""
+    """Observed and simulated discharge, in four digits: small to carry."""
     kept = pairs[["discharge_observed", "discharge_simulated"]]
-    scale = float(kept.to_dataarray().max()) / 30_000.0
-    packed = {"dtype": "int16", "scale_factor": scale, "_FillValue": -1, "zlib": True}
+    packed = {"dtype": "float32", "zlib": True, "significant_digits": 4}
     with written_whole(path) as part:
-        kept.to_netcdf(part, encoding=dict.fromkeys(kept.data_vars, packed))
+        kept.to_netcdf(part, engine="netcdf4", encoding=dict.fromkeys(kept.data_vars, packed))
 
 
-def _keep_provenance(path: Path) -> None:
-    """Keep the commit of the code; that of every part, where a run was stopped and went on."""
-    commit = code_version()
-    before = read_provenance(path) if path.exists() else commit
-    parts = dict.fromkeys([*before.split("+"), commit])
+def _keep_provenance(folder: Path, trained: bool) -> None:
+    """Keep the commit of the code that trains; all of them, where a run was stopped and went on.
+
+    Weights that are finished keep theirs: to score them again is no training. A scheme that is not
+    trained has the commit of the code that scored it last.
+    """
+    path, parts = folder / PROVENANCE, [RUNNING]
+    if trained and path.exists():
+        parts = read_provenance(path).split("+") + parts
+    if (folder / WEIGHTS).is_file():
+        parts = parts[:-1] or ["unknown"]
     with written_whole(path) as part:
-        part.write_text(json.dumps({"commit": "+".join(parts)}) + "\n")
+        part.write_text(json.dumps({"commit": "+".join(dict.fromkeys(parts))}) + "\n")
 
 
 def code_version() -> str:
     """The commit of the code, "-dirty" where the library was changed since; else "unknown"."""
     if not (ROOT / ".git").exists():
         return "unknown"
-    git = ["git", "-C", str(ROOT)]
+    ask = partial(subprocess.check_output, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        )
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "hybridlib"])
+        head = ask(["git", "rev-parse", "--short", "HEAD"])
+        changed = ask(["git", "status", "--porcelain", "--", "hybridlib"])
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head.stdout.strip() + "-dirty" * bool(changed.returncode)
+    return head.strip() + "-dirty" * bool(changed)
+
+
+RUNNING = code_version()
+"""The code of this process, asked when it was loaded: later commits do not change what runs."""
 
 
 def read_provenance(path: Path) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from hybridlib.budget import DAYS_NEEDED, Ledger, daily_runoff
+from hybridlib.schema import InputError
 from hybridlib.splits import Period
 
 SMOOTHING = 31
@@ -79,8 +80,13 @@ def peak_errors(
 
     Returns:
         "days late" (negative: early) and "height (%)" above the observed one, by title and year.
+
+    Raises:
+        InputError: the gauge was never read.
     """
     seen = daily_runoff(ledger, observed.discharge).sel(catchment=catchment)
+    if not seen.notnull().any():
+        raise InputError(f"{catchment}: discharge has no reading; floods need some years of it")
     begins = int(seen.groupby("time.month").mean().idxmin())
     true = flood_peaks(seen, begins)
     true = true[(true.index >= period.first) & (true.index <= period.last)]

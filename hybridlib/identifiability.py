@@ -30,7 +30,6 @@ import xarray as xr
 
 from hybridlib.backend import keras, tf
 from hybridlib.comparison import Trained
-from hybridlib.findings import NOT_TESTABLE, Verdicts, in_words
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.interpret import (
     expected_gradients,
@@ -38,11 +37,13 @@ from hybridlib.interpret import (
     rulers,
     true_shares,
 )
+from hybridlib.metrics import correlation, rmse
 from hybridlib.networks import starting_logits
-from hybridlib.recovery import NO_GRADIENT, correlation, rmse, true_parameters
+from hybridlib.recovery import NO_GRADIENT, learned_parameters, true_parameters
 from hybridlib.schema import SECONDS_PER_DAY, InputError
 from hybridlib.schemes import Learner
 from hybridlib.study import Study
+from hybridlib.verdicts import NOT_TESTABLE, Verdicts, in_words
 
 AGREE = 0.5
 """Most spread over the members, as a share of what they moved, that is called agreement."""
@@ -78,7 +79,7 @@ def member_parameters(trained: Trained) -> np.ndarray:
 
 def land_mean(trained: Trained, name: str) -> np.ndarray:
     """One parameter, mean over the members, over the cells with land, (cell,)."""
-    return member_parameters(trained).mean(axis=0)[Parameters._fields.index(name)]
+    return getattr(learned_parameters(trained), name)[trained.problem.study.basin.land]
 
 
 def spread(trained: Trained) -> xr.Dataset:
@@ -127,7 +128,7 @@ def _ranges() -> np.ndarray:
     return np.array([row.high - row.low for row in TABLE_1])
 
 
-def judge(study: Study, schemes: Mapping[str, Trained]) -> pd.DataFrame:
+def identify(study: Study, schemes: Mapping[str, Trained]) -> pd.DataFrame:
     """Judge every parameter of every scheme by the rule at the head of this module.
 
     Args:
@@ -212,8 +213,8 @@ def _verdict(name: str, apart: float, nearer: list[float]) -> str:
     return (IDENTIFIABLE if pattern else LEVEL) if whole else ASTRAY
 
 
-def verdicts(judged: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts of :func:`judge`, a row a parameter and a column a scheme."""
+def by_parameter(judged: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts of :func:`identify`, a row a parameter and a column a scheme."""
     table = judged.verdict.unstack("scheme")
     return table.loc[
         list(Parameters._fields), list(dict.fromkeys(judged.index.get_level_values(0)))
@@ -227,7 +228,7 @@ def spread_claim(judged: pd.DataFrame, title: str) -> Verdicts:
     every parameter with a gradient.
 
     Args:
-        judged: of :func:`judge`.
+        judged: of :func:`identify`.
         title: of the scheme.
 
     Returns:

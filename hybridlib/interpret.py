@@ -18,7 +18,6 @@ import xarray as xr
 from hybridlib.attributes import ATTRIBUTES
 from hybridlib.backend import tf
 from hybridlib.comparison import Trained
-from hybridlib.findings import NOT_TESTABLE, Verdicts, in_words
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.networks import squash
 from hybridlib.recovery import true_parameters
@@ -26,6 +25,7 @@ from hybridlib.schema import InputError
 from hybridlib.schemes import Learner
 from hybridlib.study import Study, gridded
 from hybridlib.twin import truth
+from hybridlib.verdicts import NOT_TESTABLE, Verdicts, in_words
 
 VEGETATION = ("lai_avg", "lai_max", "lai_diff", "fveg_avg", "fveg_max", "fveg_diff")
 """Attributes whose shares are added up to that of the vegetation."""
@@ -300,7 +300,7 @@ def rulers(true: xr.Dataset, least: float = 1e-6) -> list[str]:
     return [str(name) for name in found.attribute.values[above.values]]
 
 
-def vegetation_share(explained: xr.Dataset, names: Sequence[str] = VEGETATION) -> xr.DataArray:
+def group_share(explained: xr.Dataset, names: Sequence[str] = VEGETATION) -> xr.DataArray:
     """Share of vegetation attributes together, by default all of them, (cell,)."""
     total = explained.share.sel(attribute=list(names)).sum("attribute")
     return total.assign_attrs(explained.share.attrs)
@@ -327,7 +327,7 @@ def share_agreement(explained: xr.Dataset, true: xr.Dataset) -> pd.DataFrame:
     }
     rows = {}
     for group, names in groups.items():
-        a, b = (vegetation_share(one, names).values for one in (explained, true))
+        a, b = (group_share(one, names).values for one in (explained, true))
         varies = min(np.ptp(a), np.ptp(b)) > 1e-12
         rows[group] = {
             "learned": np.abs(a).mean(),
@@ -350,7 +350,7 @@ def share_fields(
     """
     return xr.Dataset(
         {
-            title: land_field(study, vegetation_share(one, names).values, text, one.share.units)
+            title: land_field(study, group_share(one, names).values, text, one.share.units)
             for title, one in shares.items()
         }
     )
@@ -448,7 +448,7 @@ def _claims_of_order(explained: xr.Dataset):
 def _claim_of_plants(study: Study, explained: xr.Dataset):
     """Sign of the vegetation's share under low plants and under forest."""
     text = "vegetation raises f_crit under shrub and grass, lowers it under forest"
-    types, share = vegetation_types(study), vegetation_share(explained).values
+    types, share = vegetation_types(study), group_share(explained).values
     if types is None:
         return text, "no vegetation types", NOT_TESTABLE
     kinds = {

@@ -1,13 +1,16 @@
-"""Scores of a simulation against observations, for reports: NSE, KGE, RMSE, bias.
+"""Scores of a simulation against observations, for reports: NSE, KGE, RMSE, correlation, bias.
 
 All take series along the first axis, skip days on which either side is missing, and return NaN
-where a score is not defined.
+where a score is not defined; a number for a single series.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy import ma
+
+FLAT = 1e-6
+"""Range over size up to which a series counts as constant: rounding of float32."""
 
 
 def _paired(simulated, observed):
@@ -18,7 +21,7 @@ def _paired(simulated, observed):
 
 
 def _plain(score) -> np.ndarray:
-    return ma.filled(ma.asarray(score, float), np.nan)
+    return ma.filled(ma.asarray(score, float), np.nan)[()]
 
 
 def nse(simulated, observed) -> np.ndarray:
@@ -34,14 +37,22 @@ def rmse(simulated, observed) -> np.ndarray:
     return _plain(ma.sqrt(((simulated - observed) ** 2).mean(axis=0)))
 
 
+def correlation(simulated, observed) -> np.ndarray:
+    """Pearson's correlation; NaN where a side varies by less than float32 resolves of its size."""
+    pair = _paired(simulated, observed)
+    a, b = (side - side.mean(axis=0) for side in pair)
+    varies = [_plain(ma.ptp(x, axis=0)) > FLAT * _plain(abs(x).max(axis=0)) for x in pair]
+    found = ma.divide((a * b).mean(axis=0), a.std(axis=0) * b.std(axis=0))
+    return np.where(varies[0] & varies[1], _plain(found), np.nan)[()]
+
+
 def kge(simulated, observed) -> np.ndarray:
     """Kling-Gupta efficiency (Gupta et al. 2009), up to 1; NaN where a side is constant."""
     simulated, observed = _paired(simulated, observed)
     mean_s, mean_o = simulated.mean(axis=0), observed.mean(axis=0)
     std_s, std_o = simulated.std(axis=0), observed.std(axis=0)
-    covariance = ((simulated - mean_s) * (observed - mean_o)).mean(axis=0)
-    correlation = ma.divide(covariance, std_s * std_o)
-    terms = correlation - 1, ma.divide(std_s, std_o) - 1, ma.divide(mean_s, mean_o) - 1
+    r = correlation(simulated, observed)
+    terms = r - 1, ma.divide(std_s, std_o) - 1, ma.divide(mean_s, mean_o) - 1
     return _plain(1.0 - ma.sqrt(sum(term**2 for term in terms)))
 
 

@@ -11,32 +11,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib import evaluation, metrics
+from hybridlib import evaluation
 from hybridlib.comparison import Trained
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
+from hybridlib.metrics import correlation, rmse
 from hybridlib.problem import Problem
 from hybridlib.splits import Period
 from hybridlib.study import Study, gridded
 
 NO_GRADIENT = ("s_min",)
 """Only a threshold: the loss has no slope along it, so no training moves it with a purpose."""
-
-
 TRUTH = "the truth itself"
 """Title of a twin's truth, among the schemes."""
-
-
-def correlation(found: np.ndarray, true: np.ndarray) -> float:
-    """Pearson's correlation of two fields of any one shape; NaN where one does not vary."""
-    found, true = (np.asarray(field, float).ravel() for field in (found, true))
-    if any(np.ptp(field) <= 1e-6 * abs(field).max() for field in (found, true)):
-        return np.nan
-    return float(np.corrcoef(found, true)[0, 1])
-
-
-def rmse(found: np.ndarray, true: np.ndarray) -> float:
-    """Root mean square difference of two fields of any one shape."""
-    return float(metrics.rmse(np.ravel(found), np.ravel(true)))
 
 
 def true_parameters(study: Study) -> Parameters:
@@ -48,7 +34,8 @@ def true_parameters(study: Study) -> Parameters:
 def learned_parameters(trained: Trained) -> Parameters:
     """A scheme's parameter fields, mean over its members, (cell,)."""
     members = [learner.parameters() for learner in trained.learners]
-    return Parameters(*(np.mean(fields, axis=0) for fields in zip(*members, strict=True)))
+    means = (np.mean(fields, axis=0, dtype=float) for fields in zip(*members, strict=True))
+    return Parameters(*means)
 
 
 def parameter_recovery(study: Study, schemes: Mapping[str, Trained]) -> pd.DataFrame:
@@ -143,8 +130,8 @@ def pet_recovery(study: Study, errors: xr.Dataset, period: Period) -> pd.DataFra
         mean = [field.mean(axis=0, dtype=float) for field in (found, true)]
         rows[name] = {
             "bias (mm d⁻¹)": float((daily[0] - daily[1]).mean()),
-            "RMSE (mm d⁻¹)": rmse(found, true),
-            "r, days and cells": correlation(found, true),
+            "RMSE (mm d⁻¹)": rmse(found.ravel(), true.ravel()),
+            "r, days and cells": correlation(found.ravel(), true.ravel()),
             "r, basin mean by day": correlation(*daily),
             "r, mean by cell": correlation(*mean),
         }

@@ -264,12 +264,17 @@ def rivals(results: xr.Dataset, runs: Iterable[tuple[str, str]], scheme: str) ->
     Returns:
         One row a kind: median NSE of discharge and storage in the validation years, steps and
         hours.
+
+    Raises:
+        InputError: no such run, or several.
     """
     rows = {}
     for experiment, kind in runs:
         keys = {"experiment": experiment, "scheme": scheme, "replacement": kind, "member": 0}
-        (hours,), (steps,) = (select(results, **keys)[name].values for name in ("hours", "steps"))
-        row = {"steps": int(steps), "hours": float(hours)}
+        chosen = select(results, **keys)
+        if (count := chosen.sizes["run"]) > 1:
+            raise InputError(f"{experiment}: {count} runs of {scheme} with {kind}; expected one")
+        row = {"steps": int(chosen.steps[0]), "hours": float(chosen.hours[0])}
         for name, text in {"discharge": "median NSE of Q", "twsa": "median NSE of TWSA"}.items():
             row[text] = float(part_of(results, name, "validation", **keys).median())
         rows[kind] = row

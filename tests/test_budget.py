@@ -77,6 +77,8 @@ def test_is_a_turn_unknown_where_no_two_months_are_near():
     gap = ["2003-11-01", "2003-12-01", "2004-01-01"]
     assert np.isnan(list(shares("2004-01-01", gap).values())).all()
     assert np.isnan(list(shares("2002-01-01").values())).all()
+    later = gap[:2]
+    assert np.isnan(list(shares("2004-01-01", later).values())).all(), "no line goes on inside"
 
 
 # Where water is counted
@@ -123,6 +125,22 @@ def test_is_each_sub_basin_named_after_the_river_of_its_gauge():
 def test_is_an_unknown_gauge_refused_with_those_there_are(study):
     with pytest.raises(InputError, match="no gauge 'delta'; expected one of: mouth, middle, head"):
         budget.find_catchment(study, "delta")
+
+
+def test_are_catchments_of_one_name_or_none_refused(study, catchments):
+    with pytest.raises(InputError, match="catchments none; expected each once, and some"):
+        budget.open_ledger(study, [])
+    with pytest.raises(InputError, match="catchments head, head; expected each once"):
+        budget.open_ledger(study, [catchments[2]] * 2)
+
+
+def test_is_discharge_of_other_days_put_on_those_of_the_ledger(ledger, series):
+    short = series.discharge.sel(time=slice("2003", None))
+    runoff, whole = (budget.daily_runoff(ledger, one) for one in (short, series.discharge))
+    assert runoff.sel(time=slice(None, "2002")).isnull().all()
+    xr.testing.assert_identical(
+        runoff.sel(time=slice("2003", None)), whole.sel(time=slice("2003", None))
+    )
 
 
 def test_are_areas_those_of_the_network(study, ledger):
@@ -308,12 +326,22 @@ def test_is_the_truth_read_in_the_same_units(study, tmp_path):
 
 
 def test_does_member_choose_one_of_the_trained_and_leave_the_untrained(untrained, series):
-    trained = replace(untrained, config={"members": 1})
-    found = budget.simulate_schemes({"a": untrained, "b": trained}, 0)
-    xr.testing.assert_identical(found["a"], series)
-    xr.testing.assert_identical(found["b"], series)
-    with pytest.raises(InputError, match="b: member is 1; expected 0 to 0"):
-        budget.simulate_schemes({"a": untrained, "b": trained}, 1)
+    own = untrained.learners[0]
+    slow = own.parameters()._replace(lag_gw=2.0 * own.parameters().lag_gw)
+    other = SimpleNamespace(parameters=lambda: slow, pet=own.pet)
+    trained = replace(untrained, learners=[own, other], config={"members": 2})
+    pair = {"a": untrained, "b": trained}
+    first, second, mean = (budget.simulate_schemes(pair, member) for member in (0, 1, -1))
+    for found in (first, second, mean):
+        xr.testing.assert_identical(found["a"], series)
+    xr.testing.assert_identical(first["b"], series)
+    slower = budget.simulated_series(replace(untrained, learners=[other]))
+    xr.testing.assert_identical(second["b"], slower)
+    assert abs(slower.discharge - series.discharge).max() > 1.0
+    middle = (slower.discharge + series.discharge) / 2
+    xr.testing.assert_allclose(mean["b"].discharge, middle, rtol=1e-5)
+    with pytest.raises(InputError, match="b: member is 2; expected 0 to 1"):
+        budget.simulate_schemes(pair, 2)
 
 
 def test_is_evapotranspiration_told_beside_the_water_balance(study, ledger, series):

@@ -8,10 +8,10 @@ import pytest
 from hybridlib import budget, budget_findings
 from hybridlib.comparison import FIVE, Trained
 from hybridlib.evaluation import open_untrained
-from hybridlib.findings import side_by_side
 from hybridlib.recovery import TRUTH
 from hybridlib.schemes import SCHEMES
 from hybridlib.splits import Period
+from hybridlib.verdicts import side_by_side
 
 TITLES = [SCHEMES[name].title for name in FIVE]
 
@@ -138,3 +138,22 @@ def test_are_measures_those_of_the_tables_they_come_from(tmp_path):
     assert table.loc["own", "sub-basin 4 ET bias"] == pytest.approx(error)
     fourth = budget.biases(own, observed, "4 middle", Period(2001, 2004))
     assert table.loc["own", "sub-basin 4 Q bias"] == fourth.loc["own", "Q"]
+
+
+def test_are_floods_and_the_place_of_the_fourth_sub_basin_those_of_each_scheme(tmp_path):
+    """Water that comes ten days late and half as high again, and ET that is high in the head."""
+    study = cases.tiny_study(tmp_path)
+    own = budget.simulated_series(Trained(*open_untrained(study, "hydropynn"), {}, None))
+    seen = budget.observed_series(study, study.days).assign(discharge=own.discharge)
+    names = {"mouth": "all", "middle": "4 middle", "head": "1 head"}
+    found = [budget.find_catchment(study, gauge, name) for gauge, name in names.items()]
+    late = own.assign(discharge=1.5 * own.discharge.shift(time=10))
+    late["evap"] = own.evap * 0 + np.where(found[2].inside, 1000.0, 100.0)
+    low = late.assign(evap=1100.0 - late.evap)
+    series = {"own": own, "late": late, "low": low}
+    book = budget.open_ledger(study, found)
+    table = budget_findings.measure(book, series, seen, "all", Period(2001, 2004))
+    assert table.loc["own", ["peak days late", "peak height (%)"]].tolist() == [0, 0]
+    assert table.loc["late", "peak days late"] == pytest.approx(10)
+    assert table.loc["late", "peak height (%)"] == pytest.approx(50)
+    assert table.loc[["late", "low"], "sub-basin 4 ET rank"].tolist() == [1, 2]

@@ -1,5 +1,6 @@
 """Are the schemes compared on equal terms, with weights that belong to the study?"""
 
+import shutil
 from dataclasses import replace
 
 import cases
@@ -61,6 +62,17 @@ def test_are_kept_weights_taken_for_their_own_study_only(study, folders, tmp_pat
         other = write_study(tmp_path / f"{attrs['source']}.zarr", groups, attrs)
         found = comparison.find_or_train(other, kept, 1, report=lambda text: None)
         assert not {*found["hybrid_q"]} & {*folders["hybrid_q"]}
+
+
+def test_is_only_a_finished_run_listed_among_schedules(folders, tmp_path):
+    (run,) = folders["hybrid_q"]
+    half = shutil.copytree(run, tmp_path / "half")
+    (half / WEIGHTS).unlink()
+    table = comparison.schedules({"one": run, "half": half, "none": tmp_path / "none"})
+    assert table.index.tolist() == ["one"]
+    history = pd.read_csv(run / HISTORY)
+    assert table.loc["one", "hours"] == pytest.approx(history.seconds.sum() / 3600)
+    assert np.isnan(table.loc["one", "mean NSE of TWSA"]), "trained on discharge alone"
 
 
 def test_is_everything_trained_in_full_when_asked_whatever_is_kept(study, folders, monkeypatch):

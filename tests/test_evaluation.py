@@ -17,6 +17,7 @@ from hybridlib.cli import main
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.observe import total_water_anomaly
 from hybridlib.problem import SETTLED
+from hybridlib.schema import SECONDS_PER_DAY
 from hybridlib.schemes import Learner, find_scheme
 from hybridlib.simulate import study_model, study_weather
 from hybridlib.splits import Period, Split
@@ -309,6 +310,33 @@ def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(tmp_path)
     _, series = problem.model.run(weather, parameters, problem.start, ["evap"])
     january = np.asarray(series["evap"])[:31]
     assert pairs.evap_simulated[0, 0] == pytest.approx(january.mean(), rel=1e-5)  # equal areas
+
+
+def test_is_the_score_of_evapotranspiration_that_of_area_means_in_mm_a_day(tmp_path):
+    study = cases.add_truth(cases.tiny_study(tmp_path))
+
+    def one_large(land):
+        land["area"][1, 2] *= 5
+        return land
+
+    study = cases.changed_study(study, tmp_path, "landsurface", one_large)
+    problem, learners = evaluation.open_untrained(study, "hydropynn")
+    pairs = evaluation.simulate_members(problem, learners)
+    weights = study.landsurface.area / study.landsurface.area.sum()
+    daily = (0.9 * SECONDS_PER_DAY * study.forcing.evspsblpot * weights).sum(("lat", "lon"))
+    true = daily.resample(time="MS").mean().values
+    np.testing.assert_allclose(pairs.evap_true, true, rtol=1e-5)
+    _, series = problem.model.run(
+        problem.weather, learners[0].parameters(), problem.start, ["evap"]
+    )
+    land = study.basin.pack(weights)
+    march = np.asarray(series["evap"])[59:90] @ land
+    assert pairs.evap_simulated[0, 2] == pytest.approx(march.mean(), rel=1e-5)
+    scores = evaluation.score(pairs, problem.split).evap.sel(period="validation", member=0)
+    error, spread = pairs.evap_simulated[0, 36:] - true[36:], true[36:] - true[36:].mean()
+    assert scores.sel(metric="RMSE") == pytest.approx(float((error**2).mean() ** 0.5), rel=1e-5)
+    expected = 1 - float((error**2).sum()) / (spread**2).sum()
+    assert scores.sel(metric="NSE") == pytest.approx(expected, rel=1e-5) and expected < 0.99
 
 
 def test_is_a_record_evaluated_that_begins_within_a_month(tmp_path):

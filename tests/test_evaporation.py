@@ -153,6 +153,20 @@ def test_does_a_link_with_weather_not_depend_on_units(twin, fields):
     assert links.columns.get_level_values(0)[0] == evaporation.OVER_YEAR
 
 
+def test_do_large_cells_weigh_more_in_the_mean_error_and_all_alike_in_the_rest(twin):
+    """2 mm/d too much in the cell that is twice as large as the eleven others."""
+    period, large = Period(2002, 2003), twin.basin.area == twin.basin.area.max()
+    true = 1.5 * _reference(twin)
+    fields = evaporation.pet_fields(twin, _learned(twin, true + np.where(large, 2.0, 0.0)))
+    season = evaporation.climatology(twin, fields, period)
+    maps = evaporation.annual_maps(twin, fields, period)
+    row = evaporation.distance_to_truth(twin, fields, season, maps, period).loc[NAME]
+    assert row["mean error"] == pytest.approx(2 * 2 / 13, abs=1e-4)
+    assert row["RMSE, days and cells"] == pytest.approx(2 / 12**0.5, abs=1e-4)
+    assert row["RMSE, mean by cell"] == pytest.approx(2 / 12**0.5, abs=1e-4)
+    assert row["RMSE, day of year"] == pytest.approx(2 * 2 / 13, abs=1e-4)
+
+
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0, -1.0])
 def test_is_a_learned_share_of_the_way_to_the_truth_scored_as_that_share(twin, share):
     period = Period(2002, 2003)
@@ -258,6 +272,7 @@ def test_is_nothing_judged_without_formulas_regions_truth_or_a_learned_pet():
     ).table
     untold = found.index[found.verdict == "not testable"].tolist()
     assert untold == [6, 7, 8, 9, 11]
+    assert found.verdict[[4, 5]].tolist() == ["reproduced"] * 2, "built into a twin, not a study"
 
 
 def test_is_the_richest_scheme_shown_where_the_one_asked_for_is_not_possible():

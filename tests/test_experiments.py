@@ -17,16 +17,18 @@ import pytest
 import xarray as xr
 import yaml
 
-from hybridlib import results
+from hybridlib import experiments, results
 from hybridlib.experiments import (
     HYDROGRAPHS,
     METRICS,
     PROVENANCE,
+    code_version,
     connect,
     expand,
     finished,
     perform,
     read_matrix,
+    read_provenance,
     schedule,
 )
 from hybridlib.schema import InputError
@@ -102,6 +104,8 @@ GROUP = {"a": {"schemes": ["hybrid_q"]}}
         ({"a": {"schemes": ["hybrid_q"], "members": 0}}, {}, "members is 0; expected at least 1"),
         ({2003: {"schemes": ["hybrid_q"]}}, {}, "experiment 2003; expected a name fit for a fold"),
         ({"a/b": {"schemes": ["hybrid_q"]}}, {}, "experiment 'a/b'; expected a name fit for a"),
+        ({"..": {"schemes": ["hybrid_q"]}}, {}, "experiment '..'; expected a name fit for a"),
+        ({"": {"schemes": ["hybrid_q"]}}, {}, "experiment ''; expected a name fit for a folder"),
         (GROUP, {"study": 3}, "study is 3; expected str"),
     ],
 )
@@ -231,18 +235,60 @@ def test_is_a_run_that_was_not_scored_whole_performed_again(performed):
     assert finished(run)
 
 
-def test_does_a_clone_without_checkpoints_keep_its_weights(performed, tmp_path):
+def test_does_a_clone_without_checkpoints_keep_its_weights(performed, tmp_path, monkeypatch):
     run = expand(performed)[-1]
     clone = type(run)(run.experiment, run.name, tmp_path / "clone", run.settings)
     shutil.copytree(run.folder, clone.folder, ignore=shutil.ignore_patterns("checkpoints", "*.nc"))
     before = (clone.folder / WEIGHTS).read_bytes(), (clone.folder / HISTORY).read_bytes()
+    monkeypatch.setattr(experiments, "RUNNING", "another")
     perform(clone)
     assert ((clone.folder / WEIGHTS).read_bytes(), (clone.folder / HISTORY).read_bytes()) == before
+    kept = [read_provenance(one.folder / PROVENANCE) for one in (run, clone)]
+    assert kept[0] == kept[1], "to score again is not to train"
     with (
         xr.open_dataset(clone.folder / METRICS) as ours,
         xr.open_dataset(run.folder / METRICS) as theirs,
     ):
         xr.testing.assert_identical(ours, theirs)
+
+
+def test_are_all_commits_kept_that_trained_a_run(performed, tmp_path, monkeypatch):
+    run = expand(performed)[-1]
+    part = type(run)(run.experiment, run.name, tmp_path / "part", run.settings)
+    part.folder.mkdir()
+    shutil.copy(run.folder / CONFIG, part.folder)
+    for commit in ("first", "second", "second"):
+        monkeypatch.setattr(experiments, "RUNNING", commit)
+        experiments._keep_provenance(part.folder, trained=True)
+    assert read_provenance(part.folder / PROVENANCE) == "first+second"
+    experiments._keep_provenance(part.folder, trained=False)
+    assert read_provenance(part.folder / PROVENANCE) == "second"
+
+
+def test_does_the_code_know_its_commit_and_that_it_was_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "ROOT", tmp_path)
+    assert code_version() == "unknown"
+    module = tmp_path / "hybridlib" / "a.py"
+    module.parent.mkdir()
+    module.write_text("a = 1\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for ask in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *ask], check=True)
+    clean = code_version()
+    assert 7 <= len(clean) <= 12 and not clean.endswith("-dirty")
+    (tmp_path / "notes.txt").write_text("no code\n")
+    assert code_version() == clean
+    (tmp_path / "hybridlib" / "new.py").write_text("b = 2\n")
+    assert code_version() == f"{clean}-dirty", "a module that git does not know counts, too"
+
+
+def test_keep_small_rivers_their_digits_beside_large_ones(tmp_path):
+    flow = np.array([[0.0123456, 123456.0], [np.nan, 1.0]])
+    fields = ("discharge_observed", "discharge_simulated")
+    pairs = xr.Dataset({name: (("time", "station"), flow) for name in fields})
+    experiments._keep_hydrographs(tmp_path / HYDROGRAPHS, pairs)
+    with xr.open_dataset(tmp_path / HYDROGRAPHS) as kept:
+        np.testing.assert_allclose(kept.discharge_simulated, flow, rtol=1e-4)
 
 
 def test_is_a_study_exchanged_under_a_finished_run_noticed(performed, tmp_path):
@@ -276,6 +322,16 @@ def test_are_runs_of_several_kinds_not_averaged(performed):
     gathered = results.collect(performed)
     with pytest.raises(InputError, match="runs of several kinds, scheme"):
         results.part_of(gathered, "discharge", "validation", experiment="space")
+
+
+def test_are_kinds_of_network_compared_from_one_run_each(performed):
+    gathered = results.collect(performed)
+    one = gathered.isel(run=gathered.name.values == "hybrid_q-fold1")
+    table = results.rivals(one, [("space", "conv3d")], "hybrid_q")
+    assert table.loc["conv3d", ["steps", "median NSE of Q"]].tolist() == [
+        2, float(results.part_of(one, "discharge", "validation").median())]  # fmt: skip
+    with pytest.raises(InputError, match="space: 3 runs of hybrid_q with conv3d; expected one"):
+        results.rivals(gathered, [("space", "conv3d")], "hybrid_q")
 
 
 def test_are_statistics_those_of_known_numbers():

@@ -140,6 +140,8 @@ def test_are_spread_and_error_of_a_parameter_on_its_own_line():
     assert len(bars.get_xdata()) == len(dots.get_xdata()) == 8
     assert set(bars.get_xdata()) == {2.0} and set(dots.get_xdata()) == {10.0}
     assert sorted(np.round(dots.get_ydata()).astype(int)) == [0, 1, 3, 4, 5, 6, 7, 8]
+    same = attention.spread_and_error(_judged(spread=np.zeros(9), error=np.ones(9)))
+    assert not any(len(line.get_xdata()) for line in same.axes[0].lines)
     alone = attention.spread_and_error(_judged(spread=spread))
     assert len(alone.axes[0].lines) == 2 and not alone.axes[0].collections
 

@@ -11,9 +11,12 @@ from matplotlib.colors import to_rgb
 from hybridlib import budget
 from hybridlib.figures import budget as figures
 from hybridlib.recovery import TRUTH
+from hybridlib.schema import InputError
+from hybridlib.splits import Period
 from hybridlib.style import SCHEME_COLOURS
 
 TITLES = list(SCHEME_COLOURS)
+BOTH = Period(2013, 2014)
 
 
 pytestmark = pytest.mark.usefixtures("book_style")
@@ -28,7 +31,7 @@ def told(**terms: float) -> xr.Dataset:
 
 def test_has_each_scheme_its_line_and_the_observation_its_dots():
     budgets = {title: told(Q=10.0 * k, ET=0, dS=0) for k, title in enumerate(TITLES)}
-    figure = figures.annual_terms(budgets, told(Q=7.0, ET=1.0, dS=2.0), "LAND - END")
+    figure = figures.annual_terms(budgets, told(Q=7.0, ET=1.0, dS=2.0), "LAND - END", BOTH)
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert titles == ["ΔS", "Q", "ET = P − Q − ΔS"]
     lines = {line.get_label(): line for line in figure.axes[1].lines}
@@ -36,10 +39,14 @@ def test_has_each_scheme_its_line_and_the_observation_its_dots():
     assert list(lines["Hybrid(Q,S)"].get_ydata()) == [30.0, 40.0]
     assert lines["Hybrid(Q,S)"].get_color() == SCHEME_COLOURS["Hybrid(Q,S)"]
     assert list(lines["observed"].get_ydata()) == [7.0, 17.0]
+    later = figures.annual_terms(
+        budgets, told(Q=7.0, ET=1.0, dS=2.0), "LAND - END", Period(2014, 2014)
+    )
+    assert {tuple(line.get_xdata()) for ax in later.axes for line in ax.lines} == {(2014,)}
 
 
 def test_is_only_runoff_drawn_where_nothing_else_is_known():
-    figure = figures.annual_terms({"HydroPyNN": told(Q=1.0)}, told(Q=2.0), "LAND - END")
+    figure = figures.annual_terms({"HydroPyNN": told(Q=1.0)}, told(Q=2.0), "LAND - END", BOTH)
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["Q"]
     bias = pd.DataFrame({"dS": np.nan, "Q": [5.0], "ET": np.nan}, ["HydroPyNN"])
     annual = xr.Dataset({name: (("title", "year"), [[4.0, 6.0]]) for name in ("dS", "Q", "ET")})
@@ -93,6 +100,13 @@ def test_is_a_map_left_out_where_a_scheme_is_missing(study):
     figure = figures.sub_basin_maps(study.basin, found, table, ["P − Q − ΔS", "Hybrid(Q,S)"])
     shown = [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")]
     assert shown == ["(a) sub-basins and their gauges", "(b) P − Q − ΔS"]
+
+
+def test_is_a_map_of_sub_basins_none_of_which_is_known_refused(study):
+    found = [budget.find_catchment(study, "mouth", "1 All")]
+    table = pd.DataFrame({"P − Q − ΔS": [np.nan]}, ["1 All"])
+    with pytest.raises(InputError, match="no sub-basin has a known ET in P − Q − ΔS"):
+        figures.sub_basin_maps(study.basin, found, table, ["P − Q − ΔS"])
 
 
 def test_lies_each_sub_basin_where_model_and_balance_put_it():

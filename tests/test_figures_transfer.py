@@ -95,6 +95,16 @@ def test_does_the_sweep_join_its_own_runs_and_the_one_in_the_middle(scores):
     np.testing.assert_allclose(line.get_ydata(), [0.0, 0.85, 1.0])
 
 
+def test_has_a_twin_a_third_panel_of_evapotranspiration(scores):
+    evap = 0.5 * scores.weight.values[:, None, None] + np.array([0.3, 0.1])[None, None]
+    both = scores.assign(evap=(("run", "metric", "period"), evap))
+    ax = transfer.weight_sweep(both, "hybrid_qs", ["weights", "temporal"]).axes[2]
+    assert ax.get_title() == "evapotranspiration"
+    (line,) = [line for line in ax.lines if line.get_label() == "median"]
+    # The validation years, the second period: 0.1 and half the weight.
+    np.testing.assert_allclose(line.get_ydata(), [0.1, 0.35, 0.6])
+
+
 def test_has_every_member_its_mark(scores):
     figure = transfer.member_spread(scores, ["hybrid_qs"])
     np.testing.assert_allclose(figure.axes[1].lines[0].get_xdata(), [0.8, 0.9])

@@ -7,9 +7,16 @@ import pandas as pd
 import pytest
 
 from hybridlib import findings
-from hybridlib.findings import Claim, Verdicts, judge, verdicts
 from hybridlib.notebooks import NOTEBOOKS
 from hybridlib.recovery import TRUTH
+from hybridlib.verdicts import (
+    Claim,
+    Verdicts,
+    judge,
+    judge_all,
+    read_verdicts,
+    surely_better,
+)
 
 TITLES = ["HydroPyNN", "HydroPyNN(Q,S)", "Hybrid(Q)", "Hybrid(Q,S)", "Hybrid(Q,S)+"]
 
@@ -20,7 +27,7 @@ def _medians(discharge, twsa, index=TITLES) -> dict[str, float]:
 
 def test_is_each_claim_judged_by_its_own_medians():
     numbers = _medians([0.60, 0.76, 0.75, 0.76, 0.90], [0.57, 0.70, 0.50, 0.71, 0.70])
-    found = verdicts(findings.SCHEME_CLAIMS, numbers).table
+    found = judge_all(findings.SCHEME_CLAIMS, numbers).table
     assert found.verdict.tolist() == [
         "reproduced",  # 0.60, 0.76
         "reproduced",  # alike
@@ -34,13 +41,13 @@ def test_is_each_claim_judged_by_its_own_medians():
     ]
     assert found.here[1] == "NSE of Q, HydroPyNN: 0.6, NSE of Q, HydroPyNN(Q,S): 0.76"
     numbers["NSE of Q, Hybrid(Q,S)"] -= 0.2
-    assert verdicts(findings.SCHEME_CLAIMS, numbers).table.verdict[2] == "not reproduced"
+    assert judge_all(findings.SCHEME_CLAIMS, numbers).table.verdict[2] == "not reproduced"
 
 
 def test_is_no_verdict_given_without_numbers_or_at_the_ceiling():
     titles = ["HydroPyNN", "Hybrid(Q,S)", "Hybrid(Q,S)+", TRUTH]
     numbers = _medians([0.7, 0.97, 0.979, 0.98], [0.8, 0.9, 0.905, 0.98], titles)
-    found = verdicts(findings.SCHEME_CLAIMS, numbers).table.set_index("the paper found").verdict
+    found = judge_all(findings.SCHEME_CLAIMS, numbers).table.set_index("the paper found").verdict
     near = "not testable, too near the ceiling"
     assert found["learning PET improves discharge"] == near
     assert found["learning PET improves storage"] == "undecided"
@@ -52,7 +59,7 @@ def test_is_no_verdict_given_without_numbers_or_at_the_ceiling():
     ("p", "verdict"), [(0.001, "reproduced"), (0.3, "undecided")]
 )  # fmt: skip
 def test_does_a_test_that_decides_nothing_leave_the_claim_undecided(p, verdict):
-    claim = Claim("4.2", "b is better", numbers=("a", "b", "p"), holds=findings.surely_better)
+    claim = Claim("4.2", "b is better", numbers=("a", "b", "p"), holds=surely_better)
     assert judge(claim, {"a": 0.5, "b": 0.8, "p": p})["verdict"] == verdict
     assert judge(claim, {"a": 0.8, "b": 0.5, "p": 0.001})["verdict"] == "not reproduced"
     assert judge(claim, {"a": 0.79, "b": 0.8, "p": 0.001})["verdict"] == "undecided"
@@ -67,8 +74,8 @@ def test_are_verdicts_read_from_the_notebook_that_shows_them(tmp_path):
     cell.outputs = [nbformat.v4.new_output("execute_result", data, metadata=kept)]
     path = tmp_path / "04_five_schemes.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    assert findings.read_verdicts(path) == [row | {"section": "4.3", "its numbers": "–"}]
-    assert findings.read_verdicts(tmp_path / "none.ipynb") == []
+    assert read_verdicts(path) == [row | {"section": "4.3", "its numbers": "–"}]
+    assert read_verdicts(tmp_path / "none.ipynb") == []
     table = findings.all_verdicts(tmp_path)
     assert table.section.is_monotonic_increasing
     assert table.chapter.tolist().count("04_five_schemes") == 1

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from hybridlib import floods
+from hybridlib.schema import InputError
 from hybridlib.splits import Period
 
 DAYS = pd.date_range("2001-01-01", "2004-12-31")
@@ -62,6 +63,12 @@ def test_is_an_early_and_high_flood_told_by_days_and_percent(ledger):
     assert found.loc["early"].index.tolist() == [2003, 2004]
     assert found.loc["early", "days late"].tolist() == [-20, -20]
     np.testing.assert_allclose(found.loc["early", "height (%)"], 20.0, atol=0.1)
+
+
+def test_is_a_gauge_that_was_never_read_refused(ledger):
+    nothing = gauged(river(150) * np.nan)
+    with pytest.raises(InputError, match="land: discharge has no reading"):
+        floods.peak_errors(ledger, {}, nothing, "land", Period(2003, 2004))
 
 
 def test_is_the_season_that_of_the_days_observed(ledger):

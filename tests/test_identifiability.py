@@ -56,8 +56,8 @@ def test_does_each_way_of_being_wrong_have_its_own_verdict(ruled, problem):
     ]
     # HydroPy's own lag_gw has the right level already; move it away.
     own = default._replace(lag_gw=np.full(study.basin.size, 1000.0))
-    table = identifiability.judge(study, {"sage": _told(problem, own, *members)})
-    found = identifiability.verdicts(table)["sage"]
+    table = identifiability.identify(study, {"sage": _told(problem, own, *members)})
+    found = identifiability.by_parameter(table)["sage"]
     expected = {"lag_gw": LEVEL, "f_crit": ASTRAY, "d_max": DIFFER, "s_min": FLAT}
     assert found.to_dict() == dict.fromkeys(Parameters._fields, IDENTIFIABLE) | expected
     row = table.loc["sage", "f_crit"]
@@ -72,10 +72,10 @@ def test_is_a_member_alone_in_error_enough_to_deny(ruled, problem):
     study, default = ruled
     true = true_parameters(study)
     off = true._replace(f_crit=0.5 * (true.f_crit + 0.75))
-    table = identifiability.judge(study, {"two": _told(problem, default, true, off)})
+    table = identifiability.identify(study, {"two": _told(problem, default, true, off)})
     assert table.loc["two", "f_crit"]["worst member"] == pytest.approx(0.5, rel=1e-4)
     off = true._replace(f_crit=0.2 * true.f_crit + 0.8 * 0.75)
-    table = identifiability.judge(study, {"two": _told(problem, default, true, off)})
+    table = identifiability.identify(study, {"two": _told(problem, default, true, off)})
     assert table.loc["two", "f_crit"]["worst member"] == pytest.approx(0.8, rel=1e-4)
     assert table.loc["two", "f_crit"].verdict in (ASTRAY, DIFFER)
 
@@ -85,8 +85,8 @@ def test_is_nothing_identifiable_without_a_truth(tmp_path):
     problem, learners = open_untrained(study, "hydropynn")
     own = Parameters(*(np.asarray(field, float) for field in learners[0].parameters()))
     members = [own._replace(f_crit=own.f_crit - 0.1 - 0.001 * k) for k in range(2)]
-    table = identifiability.judge(study, {"two": _told(problem, own, *members)})
-    found = identifiability.verdicts(table)["two"]
+    table = identifiability.identify(study, {"two": _told(problem, own, *members)})
+    found = identifiability.by_parameter(table)["two"]
     assert found.f_crit == identifiability.AGREED and found.s_min == FLAT
     assert set(found.drop(["f_crit", "s_min"])) == {DIFFER} and "error" not in table
 
@@ -107,7 +107,7 @@ def test_is_the_spread_that_of_the_members_by_cell(ruled, problem):
 def test_is_a_spread_of_one_member_refused(ruled, problem):
     study, default = ruled
     alone = _told(problem, default, default)
-    for call in (identifiability.spread, lambda one: identifiability.judge(study, {"one": one})):
+    for call in (identifiability.spread, lambda one: identifiability.identify(study, {"one": one})):
         with pytest.raises(InputError, match=r"Hybrid\(Q,S\) has 1 member; a spread needs"):
             call(alone)
     two = _told(problem, default, default, default)

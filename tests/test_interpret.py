@@ -16,8 +16,8 @@ from hybridlib.hydropy.parameters import TABLE_1, Lags, Parameters, default_para
 from hybridlib.interpret import (
     VEGETATION,
     expected_gradients,
+    group_share,
     importance,
-    vegetation_share,
 )
 from hybridlib.schema import InputError
 from hybridlib.schemes import Learner, find_scheme
@@ -104,7 +104,7 @@ def test_is_the_share_of_members_their_mean(attributes):
     half = sum(one.share for one in alone) / 2
     np.testing.assert_allclose(together.share, half, rtol=0, atol=1e-7 * float(abs(half).max()))
     vegetation = sum(together.share.sel(attribute=name) for name in VEGETATION)
-    np.testing.assert_allclose(vegetation_share(together), vegetation, rtol=1e-9)
+    np.testing.assert_allclose(group_share(together), vegetation, rtol=1e-9)
 
 
 def _exact(learner, cells, points=200):
@@ -320,7 +320,7 @@ def test_agree_shares_with_themselves_and_fields_lie_where_their_cells_are(ruled
     assert np.isnan(table.r["other climate"])
     fields = interpret.share_fields(study, {"truth": true}, VEGETATION, "share")
     packed = study.basin.pack(fields.truth)[study.basin.land]
-    np.testing.assert_allclose(packed, vegetation_share(true))
+    np.testing.assert_allclose(packed, group_share(true))
 
 
 def test_has_the_table_every_member_beside_their_mean(ruled):

@@ -61,15 +61,6 @@ def _told(untrained, *members):
     return Trained(untrained.problem, list(members), {}, None)
 
 
-def test_is_a_field_without_variation_given_no_correlation():
-    true = np.array([1.0, 2.0, 4.0])
-    assert recovery.correlation(2 * true + 1, true) == pytest.approx(1.0)
-    assert recovery.correlation(-true, true) == pytest.approx(-1.0)
-    assert recovery.correlation(1e-9 * true, true) == pytest.approx(1.0)  # another unit
-    assert np.isnan(recovery.correlation(np.full(3, 0.05, np.float32), true))
-    assert recovery.rmse(true + [0, 0, 3], true) == pytest.approx(np.sqrt(3))
-
-
 def test_does_a_member_that_knows_the_truth_recover_it_and_the_default_not(twin, untrained):
     true = recovery.true_parameters(twin)
     schemes = {"HydroPyNN": untrained, "sage": _told(untrained, Known(true))}

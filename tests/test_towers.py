@@ -282,6 +282,15 @@ def test_is_each_claim_about_towers_judged_by_its_own_numbers():
     found = towers.tower_findings(table, ("A", "B")).table
     assert found.verdict.tolist() == ["not reproduced"] * 2
     assert "K67 B: r 0.70, p 0.2" in found.here[1]
+    untrained = table.xs("A", level="scheme").assign(scheme="HydroPyNN")
+    more = [table, untrained.set_index("scheme", append=True)]
+    assert towers.tower_findings(pd.concat(more), ("A",)).table.verdict[1] == "reproduced"
+    more.append(more[1].rename(index={"HydroPyNN": "truth"}))
+    found = towers.tower_findings(pd.concat(more), ("A",)).table.verdict
+    assert set(found) == {"not testable, the untrained model does so, too"}
+    more[1].loc[("K67", "HydroPyNN"), "within its range"] = 0.5
+    found = towers.tower_findings(pd.concat(more), ("A",)).table.verdict
+    assert found[1].startswith("not testable") and found[2] == "reproduced"
     table.loc[("K34", "A"), "r"] = -0.7
     assert towers.tower_findings(table, ("A",)).table.verdict[1] == "not reproduced"
     assert towers.tower_findings(table, ("C",)).table.verdict.tolist() == ["not testable"] * 2

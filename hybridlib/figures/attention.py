@@ -24,9 +24,9 @@ from hybridlib.hydropy.parameters import Parameters
 from hybridlib.identifiability import land_mean
 from hybridlib.interpret import (
     Types,
+    group_share,
     importance,
     land_field,
-    vegetation_share,
     vegetation_types,
 )
 from hybridlib.recovery import true_parameters
@@ -58,7 +58,7 @@ def parameterization(study: Study, explained: xr.Dataset) -> Figure:
     panel = min(2.5 * (north - south) / (east - west), 3.6)
     fig, axes = maps.basin_axes(3, 2, extent=extent, figsize=(7.5, 3 * (0.45 + panel)), land=False)
     temperature = study.basin.pack(study.attributes.temp_avg)[study.basin.land]
-    plants, warmth = vegetation_share(explained), explained.share.sel(attribute="temp_avg")
+    plants, warmth = group_share(explained), explained.share.sel(attribute="temp_avg")
     panels = {
         (0, 0): ("(a) the parameter", explained.value, name, units, "viridis"),
         (1, 1): ("(d) share of the vegetation", plants, f"share in {name}", units, None),
@@ -256,14 +256,14 @@ def spread_and_error(judged: pd.DataFrame) -> Figure:
     """Draw for every parameter how far members lie apart and, on a twin, from the truth.
 
     Args:
-        judged: of :func:`hybridlib.identifiability.judge`.
+        judged: of :func:`hybridlib.identifiability.identify`.
     """
     titles = list(dict.fromkeys(judged.index.get_level_values("scheme")))
-    moved = judged[judged.spread > 0]
     fig, ax = plt.subplots(figsize=(7.5, 0.8 + 0.5 * len(Parameters._fields)))
     step = 0.7 / len(titles)
     for k, title in enumerate(titles):
-        some = moved.loc[title].reindex(Parameters._fields).dropna(subset="spread")
+        some = judged.loc[title].reindex(Parameters._fields)
+        some = some[some.spread > 0]  # members that coincide have no place on a log axis
         places = [Parameters._fields.index(name) for name in some.index]
         places = np.array(places) + step * (k - (len(titles) - 1) / 2)
         ax.plot(some.spread, places, "|", color=colour_of(title), ms=10, mew=2)

@@ -19,6 +19,8 @@ from hybridlib.budget_findings import SHORT
 from hybridlib.figures.hydrographs import name_of
 from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
 from hybridlib.recovery import TRUTH
+from hybridlib.schema import InputError
+from hybridlib.splits import Period
 from hybridlib.study import gridded
 from hybridlib.style import OBSERVED
 
@@ -36,21 +38,25 @@ def _known(fields: Mapping[str, xr.DataArray]) -> list[str]:
     return [name for name in NAMES if bool(fields[name].notnull().any())]
 
 
-def annual_terms(budgets: Mapping[str, xr.Dataset], observed: xr.Dataset, catchment: str) -> Figure:
+def annual_terms(
+    budgets: Mapping[str, xr.Dataset], observed: xr.Dataset, catchment: str, period: Period
+) -> Figure:
     """Draw ΔS, Q and ET of every year, observed and of every scheme, a panel a term.
 
     Args:
         budgets: of :func:`hybridlib.budget.annual_budget`, by title.
         observed: the same of the observations.
         catchment: its name.
+        period: years drawn.
     """
-    seen = observed.sel(catchment=catchment)
+    years = slice(period.first, period.last)
+    seen = observed.sel(catchment=catchment, year=years)
     terms = _known(seen)
     size = 7.5, 0.6 + 1.7 * len(terms)
     fig, axes = plt.subplots(len(terms), 1, figsize=size, sharex=True, squeeze=False)
     for ax, name in zip(axes[:, 0], terms, strict=True):
         for title, budget in budgets.items():
-            line = budget[name].sel(catchment=catchment)
+            line = budget[name].sel(catchment=catchment, year=years)
             style = "--" if title == TRUTH else "-"
             ax.plot(line.year, line, style, color=_colour(title), label=title, marker=".", ms=4)
         ax.plot(seen.year, seen[name], "o", color=OBSERVED, ms=5, label="observed", zorder=4)
@@ -97,15 +103,20 @@ def sub_basin_maps(
         catchments: the sub-basins.
         evaporation: of :func:`hybridlib.budget.mean_evapotranspiration`.
         columns: of it, a map each.
+
+    Raises:
+        InputError: no sub-basin is known in any of them.
     """
     columns = [name for name in columns if name in evaporation]
+    values = evaporation[columns].values
+    if not np.isfinite(values).any():
+        raise InputError(f"no sub-basin has a known ET in {', '.join(columns) or 'any column'}")
     land = gridded(basin, basin.land, False)
     extent = _as_wide_as_high(*maps.extent_of(land))
     west, east, south, north = extent
     rows = -(-(len(columns) + 1) // 2)
     size = 7.5, 0.6 + rows * (0.35 + 3.2 * (north - south) / (east - west))
     fig, axes = maps.basin_axes(rows, 2, extent=extent, figsize=size)
-    values = evaporation[columns].values
     colours = {"cmap": "YlGnBu", "vmin": np.nanmin(values) - 50, "vmax": np.nanmax(values) + 10}
     for ax, letter, name in zip(axes.flat, "abcdefgh", ["", *columns], strict=False):
         maps.draw_outline(ax, maps.mask_outline(land), linewidth=0.7)
@@ -161,7 +172,8 @@ def sub_basin_scatter(evaporation: pd.DataFrame, titles: Sequence[str]) -> Figur
     fig, ax = plt.subplots(figsize=(7.5, 5.4))
     marks = dict(zip(titles, ("o", "s", "D", "^", "v"), strict=False)) | {TRUTH: "x"}
     for title in titles:
-        ax.plot(evaporation[title], seen, marks[title], color=_colour(title), label=title, ms=6)
+        ax.plot(evaporation[title], seen, marks[title], color=_colour(title), label=title, ms=7,
+                mfc="none", mew=1.6)  # fmt: skip
     for name in evaporation.index:
         right = evaporation.loc[name, titles].max()
         ax.annotate(name.split()[0], (right, seen[name]), (6, 0), textcoords="offset points",

@@ -37,7 +37,7 @@ retrain: bool = False  # train every scheme in full instead of loading weights; 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, evaluation, findings, moselle, recovery, style
+from hybridlib import comparison, evaluation, findings, moselle, recovery, style, verdicts
 from hybridlib.figures import framework, schemes
 from hybridlib.twin.make import open_or_make
 
@@ -190,7 +190,7 @@ schemes.score_boxes(scores, ceiling=ceiling);
 # "Not reproduced" can also mean that the opposite was found: read the two medians.
 
 # %%
-findings.verdicts(findings.SCHEME_CLAIMS, findings.scheme_numbers(medians))
+verdicts.judge_all(findings.SCHEME_CLAIMS, findings.scheme_numbers(medians))
 
 # %% [markdown]
 # **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real

@@ -38,7 +38,7 @@ live_steps: int = 3  # steps of training shown live
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, findings, results, style
+from hybridlib import comparison, findings, results, style, verdicts
 from hybridlib.experiments import read_matrix
 from hybridlib.figures import hydrographs, schemes, transfer
 from hybridlib.schemes import SCHEMES
@@ -213,7 +213,7 @@ waiting if len(waiting) else "every run of the matrix is finished"
 # %%
 finished = {"spatial": spatial, "spatiotemporal": both, "temporal": repeated}
 numbers = findings.transfer_numbers(scores, finished)
-findings.verdicts(findings.TRANSFER_CLAIMS, numbers)
+verdicts.judge_all(findings.TRANSFER_CLAIMS, numbers)
 
 # %% [markdown]
 # **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real

@@ -40,7 +40,7 @@ live_steps: int = 3  # steps of training where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import budget, budget_findings, comparison, findings, floods, recovery, style
+from hybridlib import budget, budget_findings, comparison, floods, recovery, style, verdicts
 from hybridlib.figures import budget as figures
 from hybridlib.figures.hydrographs import name_of
 from hybridlib.splits import Period
@@ -113,12 +113,13 @@ budget.catchment_table(data, ledger, years)
 # are ours. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
-figures.annual_terms(budgets, observed, main.name);
+whole = Period(split.train.first, split.validation.last)
+figures.annual_terms(budgets, observed, main.name, whole);
 
 # %% [markdown]
-# **Figure. ΔS, Q and ET of every year above the gauge.** Dots: observed. Dashed: the twin's truth
-# seen by perfect instruments on the same days. A year without a dot lacks days or months.
-# *Source: Amazon twin.*
+# **Figure. ΔS, Q and ET of every year above the gauge**, training and validation. Dots: observed.
+# Dashed: the twin's truth seen by perfect instruments on the same days. A year without a dot lacks
+# days or months. *Source: Amazon twin.*
 #
 # ## How good is the method?
 #
@@ -259,10 +260,9 @@ figures.flood_dots(peaks, main.gauge);
 
 # %%
 measured = budget_findings.measure(ledger, series, observation, main.name, chosen)
-whole = Period(split.train.first, split.validation.last)
 longer = budget_findings.measure(ledger, series, observation, main.name, whole)
 both = {str(whole): longer, str(chosen): measured}
-findings.side_by_side({when: budget_findings.findings(one) for when, one in both.items()})
+verdicts.side_by_side({when: budget_findings.findings(one) for when, one in both.items()})
 
 # %% [markdown]
 # **Table. Claims and verdicts.** Numbers in mm a⁻¹, days or percent. *Source: "the paper found" and

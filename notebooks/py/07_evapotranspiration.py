@@ -127,9 +127,10 @@ towers.tower_findings(table, tuple(shown)) if seen else None
 
 # %% [markdown]
 # **Table. What the paper found at K34 and K67, and what we find.** "Same range" is our reading:
-# 95 % of the simulated days lie between the tower's extremes, which is a weak demand. *Source:
-# column one the paper, real Amazon; the rest Amazon twin. Twin towers do not have real towers'
-# numbers.*
+# 95 % of the simulated days lie between the tower's extremes, which is a weak demand. A twin's
+# tower feels the weather that drives the model, so what the untrained model shows there, too, says
+# nothing about training. *Source: column one the paper, real Amazon; the rest Amazon twin. Twin
+# towers do not have real towers' numbers.*
 #
 # ### A low error, for the wrong reason
 #

@@ -41,7 +41,7 @@ live_steps: int = 3  # steps of training made where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, findings, identifiability, interpret, style
+from hybridlib import comparison, identifiability, interpret, style, verdicts
 from hybridlib.figures import attention, schemes
 from hybridlib.schemes import find_scheme
 from hybridlib.twin.make import open_or_make
@@ -121,7 +121,7 @@ if plus and plus is not trained[title]:
     shares = {"Hybrid(Q,S)+": extra} | shares  # the paper's comes first
 f_crit = parameter == "f_crit"
 said = {name: interpret.claims(data, one) for name, one in shares.items()} if f_crit else {}
-findings.side_by_side(said, True) if said else print("the paper explains f_crit alone")
+verdicts.side_by_side(said, True) if said else print("the paper explains f_crit alone")
 
 # %% [markdown]
 # **Table. Findings and verdicts.** Signs and orders are compared, never levels. The limits are
@@ -265,7 +265,7 @@ attention.spread_maps(data, spreads) if spreads else print("a spread needs sever
 # uncertainty small. *Source: Amazon twin.*
 
 # %%
-judged = identifiability.judge(data, several) if several else pd.DataFrame()
+judged = identifiability.identify(data, several) if several else pd.DataFrame()
 identifiability.spread_claim(judged, title)
 
 # %% [markdown]
@@ -293,7 +293,7 @@ attention.spread_and_error(judged) if several else print("a spread needs several
 # Without a truth only the first two can be asked.
 
 # %%
-identifiability.verdicts(judged) if several else print("a verdict needs several members")
+identifiability.by_parameter(judged) if several else print("a verdict needs several members")
 
 # %% [markdown]
 # **Table. Which parameters are identifiable?** Half and 75 % are our choice. A field may be
