@@ -325,13 +325,7 @@ def simulate_schemes(schemes: Mapping[str, Trained], member: int = -1) -> dict[s
     Raises:
         InputError: a scheme without that member.
     """
-    series = {}
-    for title, trained in schemes.items():
-        try:
-            series[title] = simulated_series(trained, member if trained.config else -1)
-        except InputError as error:
-            raise InputError(f"{title}: {error}") from None
-    return series
+    return {title: simulated_series(trained, member) for title, trained in schemes.items()}
 
 
 def _stored(trained: Trained, fields: xr.Dataset, years: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from hybridlib.budget import (
 )
 from hybridlib.floods import peak_errors
 from hybridlib.metrics import correlation, rmse
-from hybridlib.recovery import TRUTH
+from hybridlib.schemes import TRUTH
 from hybridlib.splits import Period
 from hybridlib.verdicts import Claim, Verdicts, better, judge_all
 

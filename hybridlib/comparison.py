@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +16,7 @@ from hybridlib import evaluation
 from hybridlib.backend import tf
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.networks import METEOROLOGY, REPLACEMENT_FILTERS
-from hybridlib.problem import Problem, basin_digest, build_problem
+from hybridlib.problem import Problem, basin_digest, build_problem, seen_in
 from hybridlib.rnn import known_variables
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES, Learner, find_scheme
@@ -71,7 +70,7 @@ class Trained:
         return np.stack([pet.numpy() for pet in pets])
 
     def places(self, member: int = -1) -> list[int]:
-        """Places of one member, or of all.
+        """Places of one member, or of all; the untrained scheme has only one, whoever asks.
 
         Args:
             member: its place; -1 for all.
@@ -80,8 +79,13 @@ class Trained:
             InputError: a member that is not there.
         """
         count = len(self.learners)
+        if not self.problem.scheme.trained:
+            return [0]
         if not -1 <= member < count:
-            raise InputError(f"member is {member}; expected 0 to {count - 1}, or -1 for all")
+            raise InputError(
+                f"{self.problem.scheme.title}: member is {member}; expected 0 to {count - 1}, or "
+                "-1 for all"
+            )
         return list(range(count)) if member < 0 else [member]
 
 
@@ -90,6 +94,27 @@ def possible_schemes(study: Study) -> list[str]:
     names = FIVE if study.has("twsa") else WITHOUT_STORAGE
     radiation = set(METEOROLOGY) <= set(study.forcing)
     return [name for name in names if radiation or not SCHEMES[name].replacement]
+
+
+def in_focus(
+    schemes: Mapping[str, Trained], name: str, report: Callable[[str], None] = print
+) -> str:
+    """Title of the scheme asked for; where it is not there, of the richest one that is.
+
+    Args:
+        schemes: by title, in the paper's order.
+        name: of the scheme asked for.
+        report: called with a sentence where another one is taken.
+
+    Raises:
+        InputError: a name that no scheme has.
+    """
+    title = find_scheme(name).title
+    if title in schemes:
+        return title
+    richest = list(schemes)[-1]
+    report(f"{title} is not among the schemes that can be shown here; {richest} is")
+    return richest
 
 
 def find_or_train(
@@ -136,17 +161,14 @@ def _is_run_of(folder: Path, study: Study) -> bool:
     if not (folder / WEIGHTS).is_file():
         return False
     config = read_config(folder)
-    here = basin_digest(study.basin), study.attrs.get("source", "unknown")
-    if (config["basin"], config["source"]) != here:
-        return False
-    then = Study(ROOT / config["study"])
-    return not then.has("forcing") or then.attrs == study.attrs
+    own = basin_digest(study.basin), study.attrs.get("source", "unknown"), seen_in(study)
+    return tuple(config[name] for name in ("basin", "source", "data")) == own
 
 
 def _workshop(study: Study) -> Path:
     """Where runs of a study lie that are not kept."""
     path = str(study.path.resolve())
-    about = json.dumps([path, basin_digest(study.basin), study.attrs], sort_keys=True)
+    about = " ".join([path, basin_digest(study.basin), seen_in(study)])
     digest = hashlib.sha256(about.encode()).hexdigest()[:8]
     return ROOT / "build" / "runs" / f"{study.path.stem}-{digest}"
 
@@ -292,12 +314,13 @@ def medians(scores: Mapping[str, xr.Dataset], metric: str = "NSE") -> pd.DataFra
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def schedules(runs: Mapping[str, Path | str]) -> pd.DataFrame:
+def schedules(study: Study, runs: Mapping[str, Path | str]) -> pd.DataFrame:
     """Compare how runs of one scheme ended.
 
     Args:
+        study: the prepared study.
         runs: folder of each run by a name for it; relative to the project's folder. Those that
-            are not finished are left out.
+            are not finished, or of another study, are left out.
 
     Returns:
         Steps of the refit, loss and mean NSE before the last one (first member), and hours of
@@ -306,7 +329,7 @@ def schedules(runs: Mapping[str, Path | str]) -> pd.DataFrame:
     rows = {}
     for name, folder in runs.items():
         folder = ROOT / folder
-        if not (folder / WEIGHTS).is_file():
+        if not _is_run_of(folder, study):
             continue
         history, config = pd.read_csv(folder / HISTORY), read_config(folder)
         last = history[history.phase == "fit"].iloc[-1]

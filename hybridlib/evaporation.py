@@ -12,9 +12,9 @@ import xarray as xr
 from hybridlib import pet
 from hybridlib.comparison import Trained, simulate_fields
 from hybridlib.metrics import correlation, rmse
-from hybridlib.schema import SECONDS_PER_DAY
-from hybridlib.schemes import find_scheme
-from hybridlib.splits import Period, Split
+from hybridlib.schema import SECONDS_PER_DAY, InputError
+from hybridlib.schemes import TRUTH, find_scheme
+from hybridlib.splits import Period
 from hybridlib.study import Study, gridded
 from hybridlib.verdicts import NOT_TESTABLE, Held, Verdicts, in_words
 
@@ -26,7 +26,6 @@ FORMULAS = {
 """Titles of the formulas of :data:`hybridlib.pet.FORMULAS`, in the paper's order."""
 LOW, _, HIGH = FORMULAS.values()
 """The two formulas between which the paper finds the learned PET."""
-TRUTH = "truth"
 OVER_YEAR, BY_CELL = "over the year", "from cell to cell"
 DAYS_A_YEAR = 365.25
 MIDDLE = (90, 270)
@@ -46,38 +45,31 @@ WEATHER = {
 }
 
 
-def focus_and_companion(
-    schemes: Mapping[str, Trained], name: str, report: Callable[[str], None] = print
-) -> tuple[str, str]:
-    """Titles of the scheme in focus and of the one it is shown beside.
-
-    The companion is Hybrid(Q,S) as in the paper's Figure 10, or else the untrained scheme.
+def companion(schemes: Mapping[str, Trained], title: str) -> str:
+    """Scheme that another is shown beside: Hybrid(Q,S) as in the paper's Figure 10, or the first.
 
     Args:
-        schemes: by title.
-        name: of the scheme asked for; where the study has no data for it, the richest one is
-            taken and ``report`` says so.
-        report: called with a sentence.
-
-    Raises:
-        InputError: a name that no scheme has.
+        schemes: by title, at least two.
+        title: of the scheme in focus.
     """
-    title = find_scheme(name).title
-    if title not in schemes:
-        richest = list(schemes)[-1]
-        report(f"{title}: this study has no data for it; {richest} is shown instead")
-        title = richest
+    others = [one for one in schemes if one != title]
     beside = find_scheme("hybrid_qs").title
-    return title, beside if beside in schemes and beside != title else next(iter(schemes))
+    return beside if beside in others else others[0]
 
 
-def shown_years(text: str, split: Split) -> Period:
-    """Years like "2003-2016"; by default all from the first that trains, as in the paper.
+def shown_years(text: str, trained: Trained) -> Period:
+    """Years like "2003-2016"; by default all that train or validate, as in the paper.
 
     Raises:
-        InputError: of :meth:`hybridlib.splits.Period.parse`.
+        InputError: of :meth:`hybridlib.splits.Period.parse`, or years outside the record.
     """
-    return Period.parse(text) if text else Period(split.train.first, split.validation.last)
+    days, split = trained.problem.days, trained.problem.split
+    years = Period.parse(text) if text else split.whole
+    if not days[0].year <= years.first <= years.last <= days[-1].year:
+        raise InputError(
+            f"period {years}: expected years within {days[0].year}-{days[-1].year}, the study's"
+        )
+    return years
 
 
 def simulate_evaporation(schemes: Mapping[str, Trained], member: int = -1) -> dict[str, xr.Dataset]:
@@ -85,13 +77,18 @@ def simulate_evaporation(schemes: Mapping[str, Trained], member: int = -1) -> di
 
     Args:
         schemes: by title.
-        member: place of one member; -1 for the mean over all of them. The untrained scheme has
-            only one.
+        member: place of one member of the trained ones; -1 for the mean over all of them.
+
+    Raises:
+        InputError: a scheme without that member.
     """
-    return {
-        title: simulate_fields(trained, ["evap"], member if trained.config else -1)
-        for title, trained in schemes.items()
-    }
+    return {title: simulate_fields(one, ["evap"], member) for title, one in schemes.items()}
+
+
+def reference_pet(study: Study) -> str:
+    """Title of the PET that a study has before anything is learned; a twin's is the first."""
+    name = study.attrs.get("pet", next(iter(FORMULAS)))
+    return FORMULAS.get(name, name)
 
 
 def possible_formulas(study: Study) -> list[str]:
@@ -332,7 +329,8 @@ class Compared(NamedTuple):
     """What the paper's claims about PET are held against.
 
     Attributes:
-        title: of the scheme whose PET is learned.
+        title: of the scheme in focus.
+        learns: whether it learns PET.
         season: of :func:`climatology`.
         region: of :func:`region_table`.
         links: of :func:`weather_links`.
@@ -340,6 +338,7 @@ class Compared(NamedTuple):
     """
 
     title: str
+    learns: bool
     season: pd.DataFrame
     region: pd.DataFrame
     links: pd.DataFrame
@@ -363,8 +362,7 @@ def pet_findings(compared: Compared) -> Verdicts:
         For every claim our numbers, with the truth's on a twin, and the verdict. "not testable"
         where a formula or a region is missing, or where the scheme learns no PET.
     """
-    season, possible = compared.season, set(compared.four) <= set(compared.season)
-    possible = possible and not np.allclose(season[compared.title], season[LOW], rtol=1e-5)
+    possible = compared.learns and set(compared.four) <= set(compared.season)
     rows = []
     for claim, judge in CLAIMS.items():
         held, here = judge(compared) if possible else (False, "")

@@ -7,27 +7,24 @@ was lost, goes on from its checkpoint wherever that folder can be reached.
 from __future__ import annotations
 
 import itertools
-import json
 import logging
-import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
-from functools import partial
 from pathlib import Path
 
 import yaml
 
-from hybridlib import evaluation
+from hybridlib import evaluation, provenance
 from hybridlib.evaluation import METRICS
 from hybridlib.files import written_whole
+from hybridlib.provenance import PROVENANCE
 from hybridlib.schema import InputError
 from hybridlib.schemes import find_scheme
 from hybridlib.splits import FOLDS
-from hybridlib.study import ROOT, from_project, open_study
+from hybridlib.study import from_project, open_study
 from hybridlib.training import (
     PRESETS,
-    WEIGHTS,
     Settings,
     claimed,
     configuration,
@@ -37,7 +34,7 @@ from hybridlib.training import (
     write_config,
 )
 
-HYDROGRAPHS, PROVENANCE = "hydrographs.nc", "provenance.json"
+HYDROGRAPHS = "hydrographs.nc"
 TOPIC = "hybridlib-progress"
 EXPECTED = {
     "tuple[str, ...]": "a list of names, each once",
@@ -286,13 +283,14 @@ def perform(run: Run, report: Callable[[dict], None] | None = None) -> str:
     refuse_another_run(folder, config, resume=True)  # leaves what is no run untouched
     with claimed(folder):
         refuse_another_run(folder, config, resume=True)
-        write_config(folder, config)
-        trained = find_scheme(run.settings.scheme).trained
-        _keep_provenance(folder, trained)
-        if trained:
+        if find_scheme(run.settings.scheme).trained:
             train(run.settings, folder, resume=True, progress=report)
             problem, learners = evaluation.open_run(folder)
+            if not (folder / PROVENANCE).exists():
+                provenance.write_commits(folder, ["unknown"])
         else:
+            write_config(folder, config)
+            provenance.write_commits(folder, [provenance.RUNNING])
             problem, learners = evaluation.open_untrained(study, run.settings.scheme, split)
         pairs = evaluation.simulate_members(problem, learners)
         if split.held_out:
@@ -307,50 +305,6 @@ def _keep_hydrographs(path: Path, pairs) -> None:
     packed = {"dtype": "float32", "zlib": True, "significant_digits": 4}
     with written_whole(path) as part:
         kept.to_netcdf(part, engine="netcdf4", encoding=dict.fromkeys(kept.data_vars, packed))
-
-
-def _keep_provenance(folder: Path, trained: bool) -> None:
-    """Keep the commit of the code that trains; all of them, where a run was stopped and went on.
-
-    Weights that are finished keep theirs: to score them again is no training. A scheme that is not
-    trained has the commit of the code that scored it last.
-    """
-    path, parts = folder / PROVENANCE, [RUNNING]
-    if trained and path.exists():
-        parts = read_provenance(path).split("+") + parts
-    if (folder / WEIGHTS).is_file():
-        parts = parts[:-1] or ["unknown"]
-    with written_whole(path) as part:
-        part.write_text(json.dumps({"commit": "+".join(dict.fromkeys(parts))}) + "\n")
-
-
-def code_version() -> str:
-    """The commit of the code, "-dirty" where the library was changed since; else "unknown"."""
-    if not (ROOT / ".git").exists():
-        return "unknown"
-    ask = partial(subprocess.check_output, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
-    try:
-        head = ask(["git", "rev-parse", "--short", "HEAD"])
-        changed = ask(["git", "status", "--porcelain", "--", "hybridlib"])
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.strip() + "-dirty" * bool(changed)
-
-
-RUNNING = code_version()
-"""The code of this process, asked when it was loaded: later commits do not change what runs."""
-
-
-def read_provenance(path: Path) -> str:
-    """The commits that :func:`perform` kept, joined by "+".
-
-    Raises:
-        InputError: the file is missing or damaged.
-    """
-    try:
-        return str(json.loads(path.read_text())["commit"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path}: no provenance of a run ({error!r})") from None
 
 
 def _key(run: Run) -> str:

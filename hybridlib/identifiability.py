@@ -41,7 +41,7 @@ from hybridlib.metrics import correlation, rmse
 from hybridlib.networks import starting_logits
 from hybridlib.recovery import NO_GRADIENT, learned_parameters, true_parameters
 from hybridlib.schema import SECONDS_PER_DAY, InputError
-from hybridlib.schemes import Learner
+from hybridlib.schemes import TRUTH, Learner
 from hybridlib.study import Study
 from hybridlib.verdicts import NOT_TESTABLE, Verdicts, in_words
 
@@ -263,7 +263,7 @@ def departures(study: Study, schemes: Mapping[str, Trained], name: str) -> pd.Da
     """
     land = study.basin.land
     true = np.asarray(getattr(true_parameters(study), name), float)[land]
-    rows = {"truth": {"mean": true.mean(), "spatial sd": true.std()}}
+    rows = {TRUTH: {"mean": true.mean(), "spatial sd": true.std()}}
     for title, trained in schemes.items():
         found = land_mean(trained, name)
         rows[title] = {

@@ -165,6 +165,24 @@ def basin_digest(basin: Basin) -> str:
     return digest.hexdigest()[:16]
 
 
+def seen_in(study: Study) -> str:
+    """What a study shows, in numbers of four digits: weights trained on others are not its own.
+
+    Machines may differ in the last digits of a twin, so it cannot be told by its bytes.
+
+    Returns:
+        Mean discharge over gauges and days, m3 s-1; standard deviation of storage anomalies, mm;
+        and means over the land of the attributes that come from the weather.
+    """
+    numbers = {"discharge": float(study.discharge.discharge.mean())}
+    if study.has("twsa"):
+        numbers["twsa"] = float(study.twsa.twsa.std())
+    land, attributes = study.basin.land, study.attributes
+    for name in ("p_avg", "temp_avg", "pet_avg"):
+        numbers[name] = float(study.basin.pack(attributes[name])[land].mean(dtype=float))
+    return ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+
+
 def _check_weather(study: Study, days: slice) -> None:
     forcing = study.forcing[list(DRIVERS)].sel(time=days)
     for name in DRIVERS:

@@ -16,13 +16,12 @@ from hybridlib.comparison import Trained
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.metrics import correlation, rmse
 from hybridlib.problem import Problem
+from hybridlib.schemes import TRUTH
 from hybridlib.splits import Period
 from hybridlib.study import Study, gridded
 
 NO_GRADIENT = ("s_min",)
 """Only a threshold: the loss has no slope along it, so no training moves it with a purpose."""
-TRUTH = "the truth itself"
-"""Title of a twin's truth, among the schemes."""
 
 
 def true_parameters(study: Study) -> Parameters:
@@ -75,7 +74,7 @@ def nearer_than_default(recovered: pd.DataFrame) -> pd.Series:
 def parameter_fields(study: Study, schemes: Mapping[str, Trained], name: str) -> xr.Dataset:
     """One parameter on the grid: "truth", then every scheme by title, (lat, lon)."""
     row = next(row for row in TABLE_1 if row.name == name)
-    fields = {"truth": getattr(true_parameters(study), name)}
+    fields = {TRUTH: getattr(true_parameters(study), name)}
     for title, trained in schemes.items():
         fields[title] = getattr(learned_parameters(trained), name)
     attrs = {"long_name": row.name, "units": row.units.replace("/", "1")}

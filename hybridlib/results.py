@@ -17,19 +17,18 @@ from hybridlib.evaluation import UNITS
 from hybridlib.experiments import (
     HYDROGRAPHS,
     METRICS,
-    PROVENANCE,
     Matrix,
     Run,
     expand,
     finished,
-    read_provenance,
 )
 from hybridlib.files import written_whole
+from hybridlib.provenance import read_commits
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
 from hybridlib.splits import trained_neighbours
 from hybridlib.study import from_project, open_study
-from hybridlib.training import HISTORY, read_config, steps_made
+from hybridlib.training import HISTORY, configured_split, read_config, steps_made
 
 DATASET, RUNS, SUMMARY, TO_DO = "results.nc", "runs.csv", "summary.csv", "to_do.csv"
 NEIGHBOURS = "gauges.csv"
@@ -74,7 +73,7 @@ def _members_of(run: Run) -> Iterable[xr.Dataset]:
     """Scores of every member of a run, with all that describes it."""
     folder = from_project(run.folder)
     config = read_config(folder)
-    history, commit = _history(folder, config), read_provenance(folder / PROVENANCE)
+    history, commit = _history(folder, config), read_commits(folder)
     versions = " ".join(f"{name} {number}" for name, number in config["versions"].items())
     scores = _load(folder / METRICS)
     for member in range(scores.sizes["member"]):
@@ -136,7 +135,7 @@ def part_of(results: xr.Dataset, name: str, part: str, metric: str = "NSE", **ke
 
     Raises:
         InputError: no such run, runs that differ in more than fold and member, or a part that
-            their split does not have.
+            their split does not have, or has not of storage.
     """
     chosen = select(results, **keys)
     for key in KEYS:
@@ -146,6 +145,8 @@ def part_of(results: xr.Dataset, name: str, part: str, metric: str = "NSE", **ke
     if part not in PARTS[split]:
         raise InputError(f"part '{part}' is unknown in {split}; expected one of {[*PARTS[split]]}")
     period, held_out = PARTS[split][part]
+    if held_out and name != "discharge":
+        raise InputError(f"{name} of '{part}' in {split}: only gauges are held out in space")
     scores = chosen[name].sel(metric=metric, period=period)
     if held_out is not None and name == "discharge":
         scores = scores.where(chosen.held_out == held_out)
@@ -178,7 +179,7 @@ def complete(results: xr.Dataset, matrix: Matrix, experiment: str) -> list[str]:
 
 
 def held_out_pairs(matrix: Matrix, experiment: str, scheme: str) -> xr.Dataset:
-    """Hydrographs of every gauge from the run that held it out.
+    """Hydrographs of every gauge from the run that held it out, in the years that validate.
 
     Returns:
         discharge_observed (time, station) and discharge_simulated (member, time, station), m3 s-1.
@@ -195,7 +196,9 @@ def held_out_pairs(matrix: Matrix, experiment: str, scheme: str) -> xr.Dataset:
         folds = members.setdefault(run.settings.seed, {})
         if run.settings.fold in folds:
             raise InputError(f"{experiment}: {scheme} has runs with several weights or networks")
-        folds[run.settings.fold] = _load(from_project(run.folder) / HYDROGRAPHS)
+        folder = from_project(run.folder)
+        kept, years = _load(folder / HYDROGRAPHS), configured_split(read_config(folder)).validation
+        folds[run.settings.fold] = kept.isel(time=years.holds(kept.indexes["time"]))
     if not members:
         raise InputError(f"{experiment}: no run of {scheme}")
     each = [xr.concat(folds.values(), "station") for folds in members.values()]
@@ -226,7 +229,7 @@ def compare(
         titles = [SCHEMES[name].title for name in (better, worse)]
         about = {"experiment": experiment, "scheme": titles[0], "against": titles[1]}
         rows.append(about | paired(*sides))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=TESTED)
 
 
 def summary(results: xr.Dataset) -> pd.DataFrame:
@@ -275,7 +278,8 @@ def rivals(results: xr.Dataset, runs: Iterable[tuple[str, str]], scheme: str) ->
         if (count := chosen.sizes["run"]) > 1:
             raise InputError(f"{experiment}: {count} runs of {scheme} with {kind}; expected one")
         row = {"steps": int(chosen.steps[0]), "hours": float(chosen.hours[0])}
-        for name, text in {"discharge": "median NSE of Q", "twsa": "median NSE of TWSA"}.items():
+        texts = {"discharge": "median NSE of Q", "twsa": "median NSE of TWSA"}
+        for name, text in ((name, text) for name, text in texts.items() if name in results):
             row[text] = float(part_of(results, name, "validation", **keys).median())
         rows[kind] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
@@ -310,6 +314,13 @@ def _quartiles(scores: xr.DataArray, part: str, name: str, metric: str) -> dict:
         "upper quartile": high,
         "spread": float(medians.std(ddof=1)) if medians.size > 1 else np.nan,
     }
+
+
+TESTED = (
+    "experiment", "scheme", "against", "pairs", "median", "other median", "mean difference",
+    "p (t-test)", "p (Wilcoxon)",
+)  # fmt: skip
+"""Columns of :func:`compare`."""
 
 
 def paired(better: xr.DataArray, worse: xr.DataArray) -> dict[str, float]:

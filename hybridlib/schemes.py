@@ -56,6 +56,8 @@ SCHEMES = {
     )
 }
 """The paper's five schemes, and HydroPyNN(Q) for basins without gravimetry."""
+TRUTH = "truth"
+"""Title of a twin's truth among those of the schemes."""
 
 
 def find_scheme(name: str) -> Scheme:

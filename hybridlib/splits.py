@@ -70,6 +70,12 @@ class Split:
     validation: Period
     held_out: tuple[str, ...] = ()
 
+    @property
+    def whole(self) -> Period:
+        """All years from the first to the last that trains or validates."""
+        pair = self.train, self.validation
+        return Period(min(one.first for one in pair), max(one.last for one in pair))
+
     def inner(self) -> Split:
         """Split the training period itself: its last 30 % of years (one at least) are held out.
 
@@ -164,8 +170,7 @@ def hold_out(split: Split, kind: str, held_out: tuple[str, ...]) -> Split:
     if kind == "temporal":
         return split
     if kind == "spatial":
-        whole = Period(split.train.first, split.validation.last)
-        return Split(whole, whole, held_out)
+        return Split(split.whole, split.whole, held_out)
     return replace(split, held_out=held_out)
 
 

@@ -16,7 +16,7 @@ from scipy import signal, stats
 
 from hybridlib.pet import LATENT_HEAT
 from hybridlib.schema import SECONDS_PER_DAY, InputError, Variable, check_values
-from hybridlib.schemes import SCHEMES
+from hybridlib.schemes import SCHEMES, TRUTH
 from hybridlib.splits import Period
 from hybridlib.study import Study
 from hybridlib.verdicts import NOT_TESTABLE, SIGNIFICANT, Verdicts, in_words
@@ -316,12 +316,12 @@ def at_towers(towers: xr.Dataset, fields: Mapping[str, xr.Dataset]) -> xr.DataAr
     Args:
         towers: of :func:`find_towers`.
         fields: "evap" of :func:`hybridlib.comparison.simulate_fields`, by title. The truth of a
-            twin is added as "truth".
+            twin is added.
     """
     cells = towers.cell.values
     columns = {title: field.evap.isel(cell=cells).values for title, field in fields.items()}
     if "et_true" in towers:
-        columns["truth"] = towers.et_true.values
+        columns[TRUTH] = towers.et_true.values
     coords = {"scheme": list(columns), "time": towers.time, "tower": towers.tower}
     return xr.DataArray(np.stack(list(columns.values())), coords, attrs=towers.et.attrs)
 
@@ -484,4 +484,4 @@ def _untrained_does(shows: pd.Series) -> bool:
     """Whether the untrained scheme shows something at all towers of a twin."""
     scheme = shows.index.get_level_values("scheme")
     untrained = shows[scheme == SCHEMES["hydropynn"].title]
-    return "truth" in scheme and len(untrained) > 0 and bool(untrained.all())
+    return TRUTH in scheme and len(untrained) > 0 and bool(untrained.all())

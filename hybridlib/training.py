@@ -20,7 +20,8 @@ from hybridlib import __version__
 from hybridlib.backend import keras, tf
 from hybridlib.files import not_written, written_whole
 from hybridlib.networks import KERNELS
-from hybridlib.problem import Problem, basin_digest, build_problem
+from hybridlib.problem import Problem, basin_digest, build_problem, seen_in
+from hybridlib.provenance import add_commit
 from hybridlib.rnn import FLUXES
 from hybridlib.schema import InputError
 from hybridlib.schemes import Learner, Scheme, find_scheme
@@ -239,6 +240,7 @@ def train(
         if (folder / WEIGHTS).is_file():
             return folder / WEIGHTS
         write_config(folder, config)
+        add_commit(folder)
         if (folder / CHECKPOINT).exists():
             fit.restore(folder / CHECKPOINT)
         while not fit.done:
@@ -499,6 +501,7 @@ def configuration(settings: Settings, study: Study, split: Split) -> dict:
         "schedule": asdict(PRESETS[settings.preset]),
         "basin": basin_digest(study.basin),
         "source": study.attrs.get("source", "unknown"),
+        "data": seen_in(study),
     }
 
 
@@ -555,7 +558,7 @@ def read_config(folder: Path | str) -> dict:
         config = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: not a configuration in JSON ({error})") from None
-    derived = {"held_out", "schedule", "basin", "source", "versions"}
+    derived = {"held_out", "schedule", "basin", "source", "data", "versions"}
     expected = {f.name for f in fields(Settings)} | derived
     for word, names in (("unknown", set(config) - expected), ("missing", expected - set(config))):
         if names:

@@ -90,9 +90,17 @@ def alike(one: float, other: float) -> bool:
     return abs(one - other) <= UNDECIDED
 
 
-def surely_better(worse: float, best: float, p: float) -> bool | None:
-    """As :func:`better`; None where a test does not say so, too."""
-    return better(worse, best) if p < SIGNIFICANT else None
+def surely_better(worse: float, best: float, more: float, p: float) -> bool | None:
+    """As :func:`better`, of medians; None where a test does not say so, too.
+
+    Args:
+        worse: median of one.
+        best: of the other.
+        more: mean difference that the test is about.
+        p: its p-value, two-sided.
+    """
+    alike_signs = (best - worse) * more > 0
+    return better(worse, best) if p < SIGNIFICANT and alike_signs else None
 
 
 def judge(claim: Claim, numbers: Mapping[str, float]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from hybridlib import budget
 from hybridlib.comparison import Trained
 from hybridlib.evaluation import open_untrained
 from hybridlib.schema import SECONDS_PER_DAY, InputError
+from hybridlib.schemes import SCHEMES
 from hybridlib.splits import Period
 from hybridlib.study import write_group
 from hybridlib.twin import geography
@@ -329,7 +330,8 @@ def test_does_member_choose_one_of_the_trained_and_leave_the_untrained(untrained
     own = untrained.learners[0]
     slow = own.parameters()._replace(lag_gw=2.0 * own.parameters().lag_gw)
     other = SimpleNamespace(parameters=lambda: slow, pet=own.pet)
-    trained = replace(untrained, learners=[own, other], config={"members": 2})
+    problem = replace(untrained.problem, scheme=SCHEMES["hydropynn_qs"])
+    trained = replace(untrained, problem=problem, learners=[own, other])
     pair = {"a": untrained, "b": trained}
     first, second, mean = (budget.simulate_schemes(pair, member) for member in (0, 1, -1))
     for found in (first, second, mean):
@@ -340,7 +342,7 @@ def test_does_member_choose_one_of_the_trained_and_leave_the_untrained(untrained
     assert abs(slower.discharge - series.discharge).max() > 1.0
     middle = (slower.discharge + series.discharge) / 2
     xr.testing.assert_allclose(mean["b"].discharge, middle, rtol=1e-5)
-    with pytest.raises(InputError, match="b: member is 2; expected 0 to 1"):
+    with pytest.raises(InputError, match=r"HydroPyNN\(Q,S\): member is 2; expected 0 to 1"):
         budget.simulate_schemes(pair, 2)
 
 

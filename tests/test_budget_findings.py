@@ -8,8 +8,7 @@ import pytest
 from hybridlib import budget, budget_findings
 from hybridlib.comparison import FIVE, Trained
 from hybridlib.evaluation import open_untrained
-from hybridlib.recovery import TRUTH
-from hybridlib.schemes import SCHEMES
+from hybridlib.schemes import SCHEMES, TRUTH
 from hybridlib.splits import Period
 from hybridlib.verdicts import side_by_side
 

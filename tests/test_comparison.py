@@ -58,21 +58,25 @@ def test_are_kept_weights_taken_for_their_own_study_only(study, folders, tmp_pat
         name: study.group(name).load()
         for name in ("forcing", "landsurface", "attributes", "discharge")
     }
-    for attrs in ({"source": "real"}, {"source": "twin", "title": "another seed"}):
-        other = write_study(tmp_path / f"{attrs['source']}.zarr", groups, attrs)
+    more = groups["discharge"].assign(discharge=1.1 * groups["discharge"].discharge)
+    for source, change in (("real", {}), ("twin", {"discharge": more})):
+        other = write_study(tmp_path / f"{source}.zarr", groups | change, {"source": source})
         found = comparison.find_or_train(other, kept, 1, report=lambda text: None)
         assert not {*found["hybrid_q"]} & {*folders["hybrid_q"]}
 
 
-def test_is_only_a_finished_run_listed_among_schedules(folders, tmp_path):
+def test_is_only_a_finished_run_listed_among_schedules(study, folders, tmp_path):
     (run,) = folders["hybrid_q"]
     half = shutil.copytree(run, tmp_path / "half")
     (half / WEIGHTS).unlink()
-    table = comparison.schedules({"one": run, "half": half, "none": tmp_path / "none"})
+    table = comparison.schedules(study, {"one": run, "half": half, "none": tmp_path / "none"})
     assert table.index.tolist() == ["one"]
     history = pd.read_csv(run / HISTORY)
     assert table.loc["one", "hours"] == pytest.approx(history.seconds.sum() / 3600)
     assert np.isnan(table.loc["one", "mean NSE of TWSA"]), "trained on discharge alone"
+    (tmp_path / "other").mkdir()
+    other = cases.tiny_study(tmp_path / "other")
+    assert not len(comparison.schedules(other, {"one": run}))
 
 
 def test_is_everything_trained_in_full_when_asked_whatever_is_kept(study, folders, monkeypatch):

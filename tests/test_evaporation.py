@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hybridlib import evaporation, pet
+from hybridlib import comparison, evaporation, pet
 from hybridlib.comparison import Trained
 from hybridlib.evaluation import open_untrained
-from hybridlib.evaporation import FORMULAS, HIGH, LOW, TRUTH, Compared
+from hybridlib.evaporation import FORMULAS, HIGH, LOW, Compared
 from hybridlib.schema import FORCING, InputError
+from hybridlib.schemes import SCHEMES, TRUTH
 from hybridlib.splits import Period, Split
 
 NAME = "Hybrid(Q,S)+"
@@ -40,7 +41,7 @@ def twin(tmp_path_factory):
 
 def _learned(study, *members):
     """A scheme whose members' PET is known, mm d-1, (time, cell)."""
-    problem = SimpleNamespace(days=study.days, scheme=SimpleNamespace(title=NAME))
+    problem = SimpleNamespace(days=study.days, scheme=SCHEMES["hybrid_qs_plus"])
     trained = Trained(problem, list(members), {}, None)
     vars(trained)["pet"] = np.stack(members)  # as if it had been computed
     return trained
@@ -212,7 +213,7 @@ def _compared(**changes):
     error["r, mean by cell"] = [0.9, 0.8, 0.9, 0.95]
     parts = {"season": season, "region": region, "links": links, "distance": error} | changes
     parts["season"] = parts["season"].assign(truth=season[LOW] + 0.3)
-    return Compared(NAME, **parts)
+    return Compared(NAME, True, **parts)
 
 
 def test_are_all_claims_reproduced_where_they_are_true():
@@ -263,8 +264,8 @@ def test_is_a_pet_nearer_in_days_but_not_on_the_map_called_mixed():
 
 def test_is_nothing_judged_without_formulas_regions_truth_or_a_learned_pet():
     whole = _compared()
-    for season in (whole.season[[NAME]], whole.season.assign(**{NAME: whole.season[LOW]})):
-        found = evaporation.pet_findings(whole._replace(season=season)).table
+    for change in ({"season": whole.season[[NAME]]}, {"learns": False}):
+        found = evaporation.pet_findings(whole._replace(**change)).table
         assert set(found.verdict) == {"not testable"}
     empty = whole.region.assign(**dict.fromkeys(("Andes", "north-west", "south"), np.nan))
     found = evaporation.pet_findings(
@@ -277,20 +278,26 @@ def test_is_nothing_judged_without_formulas_regions_truth_or_a_learned_pet():
 
 def test_is_the_richest_scheme_shown_where_the_one_asked_for_is_not_possible():
     said, schemes = [], {"HydroPyNN": None, "Hybrid(Q,S)": None, NAME: None}
-    choose = evaporation.focus_and_companion
-    assert choose(schemes, "hybrid_qs_plus") == (NAME, "Hybrid(Q,S)")
-    assert choose(schemes, "hybrid_qs") == ("Hybrid(Q,S)", "HydroPyNN")
+    assert comparison.in_focus(schemes, "hybrid_qs_plus", said.append) == NAME and not said
     few = {"HydroPyNN": None, "Hybrid(Q)": None}
-    assert choose(few, "hybrid_qs_plus", said.append) == ("Hybrid(Q)", "HydroPyNN")
-    assert said == [f"{NAME}: this study has no data for it; Hybrid(Q) is shown instead"]
+    assert comparison.in_focus(few, "hybrid_qs_plus", said.append) == "Hybrid(Q)"
+    assert said == [f"{NAME} is not among the schemes that can be shown here; Hybrid(Q) is"]
     with pytest.raises(InputError, match="scheme 'hybrid' is unknown"):
-        choose(schemes, "hybrid")
+        comparison.in_focus(schemes, "hybrid")
+    beside = {NAME: "Hybrid(Q,S)", "Hybrid(Q,S)": "HydroPyNN", "HydroPyNN": "Hybrid(Q,S)"}
+    assert {one: evaporation.companion(schemes, one) for one in schemes} == beside
+    assert evaporation.companion(few, "HydroPyNN") == "Hybrid(Q)"
 
 
 def test_are_the_years_those_of_the_split_unless_asked_for():
     split = Split(Period(2003, 2012), Period(2013, 2016))
-    assert evaporation.shown_years("", split) == Period(2003, 2016)
-    assert evaporation.shown_years("2005-2006", split) == Period(2005, 2006)
+    problem = SimpleNamespace(split=split, days=pd.date_range("2001-01-01", "2016-12-31"))
+    trained = Trained(problem, [], {}, None)
+    assert evaporation.shown_years("", trained) == Period(2003, 2016)
+    assert evaporation.shown_years("2005-2006", trained) == Period(2005, 2006)
+    for asked in ("2003-2020", "1999-2003"):
+        with pytest.raises(InputError, match=f"period {asked}: expected years within 2001-2016"):
+            evaporation.shown_years(asked, trained)
 
 
 def test_does_the_untrained_scheme_evaporate_with_its_only_member(twin):

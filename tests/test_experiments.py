@@ -17,21 +17,20 @@ import pytest
 import xarray as xr
 import yaml
 
-from hybridlib import experiments, results
+from hybridlib import experiments, provenance, results
 from hybridlib.experiments import (
     HYDROGRAPHS,
     METRICS,
-    PROVENANCE,
-    code_version,
     connect,
     expand,
     finished,
     perform,
     read_matrix,
-    read_provenance,
     schedule,
 )
+from hybridlib.provenance import PROVENANCE, code_version, read_commits
 from hybridlib.schema import InputError
+from hybridlib.study import write_group
 from hybridlib.training import CONFIG, HISTORY, WEIGHTS, claimed, read_config
 
 TASK = {"schemes": ["hybrid_q"], "split": "spatial", "folds": 3, "epochs": 8, "choose": False}
@@ -215,6 +214,8 @@ def test_is_a_part_the_split_does_not_have_refused(performed):
         results.part_of(gathered, "discharge", "validation in time", scheme="hybrid_q")
     with pytest.raises(InputError, match="no finished run with scheme hybrid_qs"):
         results.part_of(gathered, "discharge", "validation", scheme="hybrid_qs")
+    with pytest.raises(InputError, match="twsa of 'validation' in spatial: only gauges are held"):
+        results.part_of(gathered, "twsa", "validation", scheme="hybrid_q")
 
 
 def test_is_a_finished_run_with_other_settings_refused(performed, tmp_path):
@@ -240,10 +241,10 @@ def test_does_a_clone_without_checkpoints_keep_its_weights(performed, tmp_path, 
     clone = type(run)(run.experiment, run.name, tmp_path / "clone", run.settings)
     shutil.copytree(run.folder, clone.folder, ignore=shutil.ignore_patterns("checkpoints", "*.nc"))
     before = (clone.folder / WEIGHTS).read_bytes(), (clone.folder / HISTORY).read_bytes()
-    monkeypatch.setattr(experiments, "RUNNING", "another")
+    monkeypatch.setattr(provenance, "RUNNING", "another")
     perform(clone)
     assert ((clone.folder / WEIGHTS).read_bytes(), (clone.folder / HISTORY).read_bytes()) == before
-    kept = [read_provenance(one.folder / PROVENANCE) for one in (run, clone)]
+    kept = [read_commits(one.folder) for one in (run, clone)]
     assert kept[0] == kept[1], "to score again is not to train"
     with (
         xr.open_dataset(clone.folder / METRICS) as ours,
@@ -253,20 +254,31 @@ def test_does_a_clone_without_checkpoints_keep_its_weights(performed, tmp_path, 
 
 
 def test_are_all_commits_kept_that_trained_a_run(performed, tmp_path, monkeypatch):
-    run = expand(performed)[-1]
-    part = type(run)(run.experiment, run.name, tmp_path / "part", run.settings)
-    part.folder.mkdir()
-    shutil.copy(run.folder / CONFIG, part.folder)
     for commit in ("first", "second", "second"):
-        monkeypatch.setattr(experiments, "RUNNING", commit)
-        experiments._keep_provenance(part.folder, trained=True)
-    assert read_provenance(part.folder / PROVENANCE) == "first+second"
-    experiments._keep_provenance(part.folder, trained=False)
-    assert read_provenance(part.folder / PROVENANCE) == "second"
+        monkeypatch.setattr(provenance, "RUNNING", commit)
+        provenance.add_commit(tmp_path)
+    assert read_commits(tmp_path) == "first+second"
+    untrained, *_, trained = expand(performed)
+    own = read_commits(trained.folder)
+    assert read_commits(untrained.folder) == own != "second"
+    for run in (untrained, trained):
+        copy = type(run)(run.experiment, run.name, tmp_path / run.name, run.settings)
+        shutil.copytree(run.folder, copy.folder)
+        perform(copy)
+        assert read_commits(copy.folder) == ("second" if run is untrained else own)
+
+
+def test_leaves_a_run_that_cannot_be_trained_neither_configuration_nor_provenance(tmp_path):
+    study = cases.tiny_study(tmp_path, twsa=False)
+    groups = {"a": {"schemes": ["hybrid_qs"], "epochs": 2, "choose": False}}
+    (run,) = expand(read_matrix(_matrix(tmp_path, groups, str(study.path))))
+    with pytest.raises(InputError, match="twsa"):
+        perform(run)
+    assert not [path for path in run.folder.rglob("*") if path.is_file() and path.name != "lock"]
 
 
 def test_does_the_code_know_its_commit_and_that_it_was_changed(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     assert code_version() == "unknown"
     module = tmp_path / "hybridlib" / "a.py"
     module.parent.mkdir()
@@ -301,6 +313,20 @@ def test_is_a_study_exchanged_under_a_finished_run_noticed(performed, tmp_path):
         finished(clone)
 
 
+def test_are_observations_exchanged_under_a_finished_run_noticed(tmp_path):
+    study = cases.tiny_study(tmp_path)
+    groups = {"a": {"schemes": ["hybrid_q"], "epochs": 1, "choose": False}}
+    (run,) = expand(read_matrix(_matrix(tmp_path, groups, str(study.path))))
+    perform(run)
+    assert finished(run)
+    gauges = study.discharge.load()
+    write_group(study.path, "discharge", gauges.assign(discharge=3.0 * gauges.discharge + 5.0))
+    with pytest.raises(InputError, match="a finished run has data 'discharge .*; the matrix asks"):
+        finished(run)
+    with pytest.raises(InputError, match="the run here has data 'discharge"):
+        perform(run)
+
+
 def test_is_a_second_process_kept_from_a_run(performed):
     run = expand(performed)[-1]
     program = f"from hybridlib.training import claimed; claimed({str(run.folder)!r}).__enter__()"
@@ -326,6 +352,7 @@ def test_are_runs_of_several_kinds_not_averaged(performed):
 
 def test_are_kinds_of_network_compared_from_one_run_each(performed):
     gathered = results.collect(performed)
+    gathered = gathered.assign_coords(split=("run", ["temporal"] * gathered.sizes["run"]))
     one = gathered.isel(run=gathered.name.values == "hybrid_q-fold1")
     table = results.rivals(one, [("space", "conv3d")], "hybrid_q")
     assert table.loc["conv3d", ["steps", "median NSE of Q"]].tolist() == [

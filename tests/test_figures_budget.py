@@ -10,8 +10,8 @@ from matplotlib.colors import to_rgb
 
 from hybridlib import budget
 from hybridlib.figures import budget as figures
-from hybridlib.recovery import TRUTH
 from hybridlib.schema import InputError
+from hybridlib.schemes import TRUTH
 from hybridlib.splits import Period
 from hybridlib.style import SCHEME_COLOURS
 

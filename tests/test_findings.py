@@ -8,7 +8,7 @@ import pytest
 
 from hybridlib import findings
 from hybridlib.notebooks import NOTEBOOKS
-from hybridlib.recovery import TRUTH
+from hybridlib.schemes import TRUTH
 from hybridlib.verdicts import (
     Claim,
     Verdicts,
@@ -59,10 +59,15 @@ def test_is_no_verdict_given_without_numbers_or_at_the_ceiling():
     ("p", "verdict"), [(0.001, "reproduced"), (0.3, "undecided")]
 )  # fmt: skip
 def test_does_a_test_that_decides_nothing_leave_the_claim_undecided(p, verdict):
-    claim = Claim("4.2", "b is better", numbers=("a", "b", "p"), holds=surely_better)
-    assert judge(claim, {"a": 0.5, "b": 0.8, "p": p})["verdict"] == verdict
-    assert judge(claim, {"a": 0.8, "b": 0.5, "p": 0.001})["verdict"] == "not reproduced"
-    assert judge(claim, {"a": 0.79, "b": 0.8, "p": 0.001})["verdict"] == "undecided"
+    claim = Claim("4.2", "b is better", numbers=("a", "b", "more", "p"), holds=surely_better)
+
+    def judged(a, b, more, p):
+        return judge(claim, {"a": a, "b": b, "more": more, "p": p})["verdict"]
+
+    assert judged(0.5, 0.8, 0.2, p) == verdict
+    assert judged(0.8, 0.5, -0.2, 0.001) == "not reproduced"
+    assert judged(0.79, 0.8, 0.01, 0.001) == "undecided"
+    assert judged(0.5, 0.8, -0.2, 0.001) == "undecided", "medians and means disagree"
 
 
 def test_are_verdicts_read_from_the_notebook_that_shows_them(tmp_path):

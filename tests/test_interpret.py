@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import cases
 import numpy as np
 import pytest
@@ -203,7 +205,7 @@ def test_are_no_members_no_land_and_land_of_another_basin_refused(attributes):
 
 
 def test_is_one_member_or_all_of_them_chosen():
-    trained = Trained(None, ["a", "b"], {}, None)
+    trained = Trained(SimpleNamespace(scheme=find_scheme("hybrid_qs")), ["a", "b"], {}, None)
     assert interpret.chosen_members(trained) == ["a", "b"]
     assert interpret.chosen_members(trained, 1) == ["b"]
     with pytest.raises(InputError, match="member is 2; expected 0 to 1, or -1 for all"):

@@ -18,8 +18,8 @@ from hybridlib.budget import Catchment, on_grid
 from hybridlib.budget_findings import SHORT
 from hybridlib.figures.hydrographs import name_of
 from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
-from hybridlib.recovery import TRUTH
 from hybridlib.schema import InputError
+from hybridlib.schemes import TRUTH
 from hybridlib.splits import Period
 from hybridlib.study import gridded
 from hybridlib.style import OBSERVED

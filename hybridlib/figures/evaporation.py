@@ -12,9 +12,10 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from hybridlib import maps
-from hybridlib.evaporation import FORMULAS, MIDDLE, TRUTH
+from hybridlib.evaporation import FORMULAS, MIDDLE
 from hybridlib.figures.geography import covers_amazon
 from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
+from hybridlib.schemes import TRUTH
 from hybridlib.splits import Period
 from hybridlib.study import Study
 from hybridlib.style import OBSERVED

@@ -18,7 +18,7 @@ from hybridlib.figures.hydrographs import name_of
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.metrics import nse
 from hybridlib.recovery import learned_parameters
-from hybridlib.schemes import SCHEMES, find_scheme
+from hybridlib.schemes import SCHEMES, TRUTH, find_scheme
 from hybridlib.splits import Period
 from hybridlib.style import OBSERVED, SCHEME_COLOURS
 from hybridlib.training import CLIP, PRESETS, Preset, steps_made
@@ -33,8 +33,13 @@ def colour_of(title: str) -> str:
     return SCHEME_COLOURS.get(title, SCHEME_COLOURS["HydroPyNN(Q,S)"])
 
 
-def scheme_table(names: Iterable[str]) -> pd.DataFrame:
-    """List what each scheme learns, from what, and with which weights in the loss."""
+def scheme_table(names: Iterable[str], reference: str = "Penman–Monteith") -> pd.DataFrame:
+    """List what each scheme learns, from what, and with which weights in the loss.
+
+    Args:
+        names: of the schemes.
+        reference: what the PET of the study is.
+    """
     learns = {
         "default": "nothing: HydroPy's own",
         "free": "9 parameters in each cell, each for itself",
@@ -45,7 +50,7 @@ def scheme_table(names: Iterable[str]) -> pd.DataFrame:
         weights = dict(zip("QS", scheme.weights, strict=True))
         rows[scheme.title] = {
             "learns": learns[scheme.parameters],
-            "PET": "Penman–Monteith" + " + network" * scheme.replacement,
+            "PET": reference + " + network" * scheme.replacement,
             "trained on": " and ".join(n for n, w in weights.items() if w) * scheme.trained or "–",
             "weights": ", ".join(f"{w:g}" for w in scheme.weights) if scheme.trained else "–",
         }
@@ -58,7 +63,7 @@ def parameter_summary(
     """List every parameter's range and its median over the cells in every scheme (Table 1)."""
     columns = {title: learned_parameters(trained) for title, trained in schemes.items()}
     if true is not None:
-        columns["truth"] = true
+        columns[TRUTH] = true
     table = pd.DataFrame(
         {
             "unit": [row.units.replace("/", "–") for row in TABLE_1],
@@ -250,14 +255,16 @@ def _label_box(ax, place: int, scored: np.ndarray) -> None:
         ax.annotate(f"◂ {beyond}", (0.01, place), xycoords=("axes fraction", "data"), **style)
 
 
-def hydrographs(pairs: Mapping[str, xr.Dataset], station: str, period: Period) -> Figure:
+def hydrographs(
+    pairs: Mapping[str, xr.Dataset], station: str, period: Period | None = None
+) -> Figure:
     """Draw observed and simulated discharge of one gauge, a panel for every scheme.
 
     Args:
         pairs: of :func:`hybridlib.evaluation.simulate_members`, by title; the mean over the
             members is shown.
         station: the gauge's name.
-        period: years shown, over which the NSE in the titles is taken.
+        period: years shown, over which the NSE in the titles is taken; all by default.
     """
     fig, axes = plt.subplots(
         len(pairs), 1, figsize=(7.5, 0.5 + 1.25 * len(pairs)), sharex=True, sharey=True
@@ -266,7 +273,7 @@ def hydrographs(pairs: Mapping[str, xr.Dataset], station: str, period: Period) -
     scale, unit = (1e3, "1000 m³ s⁻¹") if largest > 5e3 else (1.0, "m³ s⁻¹")
     for ax, (title, pair) in zip(np.atleast_1d(axes), pairs.items(), strict=True):
         one = pair.sel(station=station)
-        one = one.isel(time=period.holds(one.indexes["time"]))
+        one = one.isel(time=period.chosen(one.indexes["time"])) if period else one
         observed, simulated = one.discharge_observed, one.discharge_simulated.mean("member")
         ax.plot(one.time, observed / scale, color=OBSERVED, linewidth=1, label="observed")
         ax.plot(one.time, simulated / scale, color=colour_of(title), linewidth=1.3)

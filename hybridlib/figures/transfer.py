@@ -17,7 +17,13 @@ from hybridlib.results import PARTS, part_of, select
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
 
-SERIES = {"discharge": "discharge at gauges", "twsa": "water storage on boxes"}
+SERIES = {
+    "discharge": "discharge at gauges",
+    "twsa": "water storage on boxes",
+    "evap": "evapotranspiration",
+}
+MEDIANS = {"discharge": "station", "twsa": "box"}
+"""Series that have a median, and over what."""
 LOWEST = -0.2
 """Where the axis of the parts ends; values below are counted at the rim."""
 COLOURS = {"discharge": "#0173b2", "twsa": "#de8f05", "evap": "#029e73"}
@@ -137,7 +143,7 @@ def weight_sweep(results: xr.Dataset, scheme: str, experiments: Iterable[str]) -
         scheme: its name.
         experiments: whose runs make the sweep, validated in the same years.
     """
-    titles = SERIES | {"evap": "evapotranspiration"} if "evap" in results else SERIES
+    titles = {n: t for n, t in SERIES.items() if n in results}
     values: dict[str, dict[float, np.ndarray]] = {name: {} for name in titles}
     for experiment in experiments:
         runs = select(results, experiment=experiment, scheme=scheme)
@@ -146,16 +152,16 @@ def weight_sweep(results: xr.Dataset, scheme: str, experiments: Iterable[str]) -
             for name in titles:
                 scores = part_of(results, name, "validation", **keys).mean("member").values
                 values[name][float(weight)] = np.nanquantile(scores, [0.25, 0.5, 0.75])
-    fig, axes = plt.subplots(1, len(titles), figsize=(7.5, 3.0), sharex=True)
-    for ax, (name, by_weight) in zip(axes, values.items(), strict=True):
+    fig, axes = plt.subplots(1, len(titles), figsize=(7.5, 3.0), sharex=True, squeeze=False)
+    for ax, (name, by_weight) in zip(axes[0], values.items(), strict=True):
         weights = sorted(by_weight)
         low, median, high = np.array([by_weight[w] for w in weights]).T
         ax.fill_between(weights, low, high, color=COLOURS[name], alpha=0.2, label="quartiles")
         ax.plot(weights, median, "o-", color=COLOURS[name], label="median", ms=4)
         ax.set(title=titles[name])
     fig.supxlabel("weight of discharge in the loss (–)", size="medium")
-    axes[0].set_ylabel("NSE (–)")
-    axes[0].legend(loc="lower center")
+    axes[0, 0].set_ylabel("NSE (–)")
+    axes[0, 0].legend(loc="lower center")
     return fig
 
 
@@ -171,15 +177,17 @@ def member_spread(results: xr.Dataset, schemes: Iterable[str], metric: str = "NS
         InputError: no scheme.
     """
     schemes = _some(schemes)
-    fig, axes = plt.subplots(1, 2, figsize=(7.5, 0.9 + 0.4 * len(schemes)), sharey=True)
-    for ax, (name, title) in zip(axes, SERIES.items(), strict=True):
+    shown = [name for name in MEDIANS if name in results]
+    size = 7.5, 0.9 + 0.4 * len(schemes)
+    fig, axes = plt.subplots(1, len(shown), figsize=size, sharey=True, squeeze=False)
+    for ax, name in zip(axes[0], shown, strict=True):
         for k, scheme in enumerate(schemes):
             keys = {"experiment": "temporal", "scheme": scheme}
-            medians = part_of(results, name, "validation", metric, **keys).median(_series(name))
+            medians = part_of(results, name, "validation", metric, **keys).median(MEDIANS[name])
             colour = colour_of(SCHEMES[scheme].title)
             ax.plot(medians, np.full(medians.size, k), "|", color=colour, ms=16, mew=2.5)
         ax.set_yticks(range(len(schemes)), [SCHEMES[scheme].title for scheme in schemes])
-        ax.set(ylim=(len(schemes) - 0.5, -0.5), xlabel=f"median {metric} (–)", title=title)
+        ax.set(ylim=(len(schemes) - 0.5, -0.5), xlabel=f"median {metric} (–)", title=SERIES[name])
     return fig
 
 
@@ -188,10 +196,6 @@ def _some(schemes: Iterable[str]) -> list[str]:
     if not schemes:
         raise InputError("no scheme with finished runs; `hybridlib experiments` performs them")
     return schemes
-
-
-def _series(name: str) -> str:
-    return {"discharge": "station", "twsa": "box"}[name]
 
 
 def readable_tests(table: pd.DataFrame) -> pd.DataFrame:

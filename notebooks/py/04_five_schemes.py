@@ -37,8 +37,18 @@ retrain: bool = False  # train every scheme in full instead of loading weights; 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, evaluation, findings, moselle, recovery, style, verdicts
+from hybridlib import (
+    comparison,
+    evaluation,
+    evaporation,
+    findings,
+    moselle,
+    recovery,
+    style,
+    verdicts,
+)
 from hybridlib.figures import framework, schemes
+from hybridlib.schemes import TRUTH
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -77,7 +87,7 @@ framework.structure();
 # model that already works.
 
 # %%
-schemes.scheme_table(names)
+schemes.scheme_table(names, evaporation.reference_pet(data))
 
 # %% [markdown]
 # **Table. The schemes as data.** Q is discharge, S is storage seen by gravimetry. The loss is
@@ -147,7 +157,8 @@ schemes.hyperparameters(trained)
 
 # %%
 pd.options.display.float_format = "{:.4f}".format
-comparison.schedules({"the paper's": "data/runs/paper/hybrid_qs", "ours": f"{runs}/hybrid_qs"})
+pair = {"the paper's": "data/runs/paper/hybrid_qs", "ours": f"{runs}/hybrid_qs"}
+comparison.schedules(data, pair)
 
 # %% [markdown]
 # Our schedule is the best of seven that were tried, on this scheme, this start and these training
@@ -168,7 +179,7 @@ comparison.schedules({"the paper's": "data/runs/paper/hybrid_qs", "ours": f"{run
 pairs = comparison.simulate_all(trained)
 scores = {title: evaluation.score(pair, split) for title, pair in pairs.items()}
 ceiling = recovery.truth_scores(data, trained["HydroPyNN"].problem) if twin else None
-medians = comparison.medians(scores | ({recovery.TRUTH: ceiling} if twin else {}))
+medians = comparison.medians(scores | ({TRUTH: ceiling} if twin else {}))
 medians
 
 # %% tags=["hide-input"]

@@ -42,7 +42,6 @@ from hybridlib import comparison, findings, results, style, verdicts
 from hybridlib.experiments import read_matrix
 from hybridlib.figures import hydrographs, schemes, transfer
 from hybridlib.schemes import SCHEMES
-from hybridlib.splits import Period
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -128,14 +127,14 @@ transfer.readable_tests(results.compare(scores, tests))
 
 # %% tags=["hide-input"]
 pairs = {SCHEMES[name].title: results.held_out_pairs(plan, "spatial", name) for name in spatial}
-schemes.hydrographs(pairs, stations[0], Period(2003, 2016));
+schemes.hydrographs(pairs, stations[0]);
 
 # %% [markdown]
 # **Figure 6b. The most downstream gauge, held out.** Much of its water is measured at trained
 # gauges above it, so this is not an ungauged place. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
-grid = list(pairs.values())[-1].mean("member").sel(time=slice("2003", "2016"))
+grid = list(pairs.values())[-1].mean("member")
 hydrographs.hydrograph_grid(grid, title=list(pairs)[-1]);
 
 # %% [markdown]

@@ -40,9 +40,10 @@ live_steps: int = 3  # steps of training where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import budget, budget_findings, comparison, floods, recovery, style, verdicts
+from hybridlib import budget, budget_findings, comparison, floods, style, verdicts
 from hybridlib.figures import budget as figures
 from hybridlib.figures.hydrographs import name_of
+from hybridlib.schemes import TRUTH
 from hybridlib.splits import Period
 from hybridlib.twin.make import open_or_make
 
@@ -76,8 +77,8 @@ problem = trained["HydroPyNN"].problem
 split, days = problem.split, problem.days
 series = budget.simulate_schemes(trained, member)
 if twin:
-    series[recovery.TRUTH] = budget.true_series(data, days)
-titles = [title for title in series if title != recovery.TRUTH]
+    series[TRUTH] = budget.true_series(data, days)
+titles = [title for title in series if title != TRUTH]
 
 # %% [markdown]
 # ## The same ruler for model and observation
@@ -113,8 +114,7 @@ budget.catchment_table(data, ledger, years)
 # are ours. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
-whole = Period(split.train.first, split.validation.last)
-figures.annual_terms(budgets, observed, main.name, whole);
+figures.annual_terms(budgets, observed, main.name, split.whole);
 
 # %% [markdown]
 # **Figure. ΔS, Q and ET of every year above the gauge**, training and validation. Dots: observed.
@@ -163,7 +163,7 @@ figures.bias_bars(bias, annual);
 # %% [markdown]
 # **Table and Figure 7. Bias of ΔS, Q and ET above the gauge**, mm a⁻¹, mean of the years that
 # count; open dots are single years. Own ET: the model's own against the observed P − Q − ΔS.
-# *The truth itself* is not zero: it shows what noise and drift of the instruments do to a bias. A
+# The row `truth` is not zero: it shows what noise and drift of the instruments do to a bias. A
 # scheme that comes nearer than the truth does so by luck, or because it has fitted that error.
 # *Source: Amazon twin.*
 #
@@ -248,20 +248,20 @@ figures.flood_dots(peaks, main.gauge);
 # %% [markdown]
 # **Table and Figure. Time and height of the flood against the observed one**, mean over the years;
 # small dots are single years. Flat floods have no sharp time, so one year can be weeks off; the
-# cross, the truth itself, shows how much of that is noise. *Source: Amazon twin.*
+# cross, the truth, shows how much of that is noise. *Source: Amazon twin.*
 #
 # (verdicts-06)=
 # ## What the paper found, and what we find
 #
 # A mean bias within 10 mm a⁻¹ counts as none, and floods within 5 days and 5 % as met. The limits
-# are our choice. On a twin the bias of the truth itself, which is the observations' error, is taken
+# are our choice. On a twin the bias of the truth, which is the observations' error, is taken
 # off first. The paper takes all years, 2003 to 2016, and so do the numbers here, training years
 # included; where the years chosen lead to another verdict, both are given.
 
 # %%
 measured = budget_findings.measure(ledger, series, observation, main.name, chosen)
-longer = budget_findings.measure(ledger, series, observation, main.name, whole)
-both = {str(whole): longer, str(chosen): measured}
+longer = budget_findings.measure(ledger, series, observation, main.name, split.whole)
+both = {str(split.whole): longer, str(chosen): measured}
 verdicts.side_by_side({when: budget_findings.findings(one) for when, one in both.items()})
 
 # %% [markdown]
@@ -322,7 +322,7 @@ verdicts.side_by_side({when: budget_findings.findings(one) for when, one in both
 # :class: dropdown
 #
 # ```python
-# truth = series[recovery.TRUTH]
+# truth = series[TRUTH]
 # full = budget.annual_budget(ledger.on_all_days(), truth).Q
 # gap = (budget.annual_budget(ledger, truth).Q - full).to_series().dropna()
 # name = gap.abs().idxmax()
@@ -340,6 +340,6 @@ verdicts.side_by_side({when: budget_findings.findings(one) for when, one in both
 # .venv/bin/hybridlib notebooks 06_water_budget -p gauge=MANICORE -p period=2003-2016
 # ```
 #
-# Compare its table of biases with the one above, and with the row of the truth itself: in a smaller
+# Compare its table of biases with the one above, and with the row of the truth: in a smaller
 # catchment both noise and method weigh more.
 # ````

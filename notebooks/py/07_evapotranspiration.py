@@ -43,6 +43,7 @@ import pandas as pd
 
 from hybridlib import comparison, evaporation, style, towers
 from hybridlib.figures import evaporation as figures
+from hybridlib.schemes import TRUTH
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -50,8 +51,9 @@ pd.options.display.max_colwidth = 160
 data = open_or_make(study)
 twin = data.has("truth")
 trained = comparison.open_all(data, comparison.find_or_train(data, runs, live_steps))
-focus, beside = evaporation.focus_and_companion(trained, scheme)
-years = evaporation.shown_years(period, trained[focus].problem.split)
+focus = comparison.in_focus(trained, scheme)
+beside = evaporation.companion(trained, focus)
+years = evaporation.shown_years(period, trained[focus])
 print(f"{data.attrs['title']} ({data.attrs['source']}), {years}: {focus}, beside it {beside}")
 
 # %% [markdown]
@@ -142,14 +144,14 @@ towers.tower_findings(table, tuple(shown)) if seen else None
 # %%
 pd.options.display.float_format = "{:.2f}".format
 against = towers.agreement_table(found, simulated, years, "et_true") if twin else None
-against[["r", "MAE", "RMSE", "mean"]].drop("truth", level="scheme") if twin else None
+against[["r", "MAE", "RMSE", "mean"]].drop(TRUTH, level="scheme") if twin else None
 
 # %% [markdown]
 # **Table. The same schemes against what really happened in the cell.** Compare the order of the
 # MAEs with that of the first table. Real towers have no such table. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
-lines = [*shown, "truth"] if twin else shown
+lines = [*shown, TRUTH] if twin else shown
 figures.tower_season(found, simulated, lines, years) if seen else None;
 
 # %% [markdown]
@@ -225,7 +227,8 @@ regions
 
 # %%
 distance = evaporation.distance_to_truth(data, fields, season, pets, years) if twin else None
-compared = evaporation.Compared(focus, season, regions, links, distance)
+learns = trained[focus].problem.scheme.replacement
+compared = evaporation.Compared(focus, learns, season, regions, links, distance)
 evaporation.pet_findings(compared)
 
 # %% [markdown]

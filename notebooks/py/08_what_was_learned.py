@@ -43,7 +43,6 @@ import pandas as pd
 
 from hybridlib import comparison, identifiability, interpret, style, verdicts
 from hybridlib.figures import attention, schemes
-from hybridlib.schemes import find_scheme
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -56,8 +55,7 @@ print(f"{data.attrs['title']} ({data.attrs['source']}): {land.sum()} cells with 
 # %%
 folders = comparison.find_or_train(data, runs, live_steps)
 trained = comparison.open_all(data, folders)
-title = find_scheme(scheme).title
-title = title if title in trained else "Hybrid(Q)"  # a study without gravimetry has no other
+title = comparison.in_focus(interpret.with_network(trained), scheme)
 learners = interpret.chosen_members(trained[title], member)
 default = trained[title].problem.model.default_parameters()
 print(f"explained: {parameter} of {title}, mean over {len(learners)} of its members")
