@@ -1,5 +1,6 @@
 """Are the schemes compared on equal terms, with weights that belong to the study?"""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from hybridlib.comparison import Trained
 from hybridlib.evaluation import open_untrained
 from hybridlib.schema import InputError
 from hybridlib.study import write_study
-from hybridlib.training import HISTORY, PRESETS, WEIGHTS, Settings, read_config, train
+from hybridlib.training import CONFIG, HISTORY, PRESETS, WEIGHTS, Settings, read_config, train
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,28 @@ def test_is_only_a_finished_run_listed_among_schedules(study, folders, tmp_path)
     (tmp_path / "other").mkdir()
     other = cases.tiny_study(tmp_path / "other")
     assert not len(comparison.schedules(other, {"one": run}))
+
+
+def test_are_schedules_compared_by_the_last_step_of_the_refit(study, folders, tmp_path):
+    two = shutil.copytree(folders["hybrid_q"][0], tmp_path / "two")
+    config = read_config(two) | {"members": 2, "choose": False}
+    (two / CONFIG).write_text(json.dumps(config))
+    rows = [("choose", 9.0, 0.1), ("fit", 5.0, 0.2), ("fit", 4.0, 0.6)]
+    pd.DataFrame(
+        {"phase": phase, "epoch": k, "loss_0": loss, "loss_1": 1.0, "nse_discharge_0": nse,
+         "seconds": 1800.0}
+        for k, (phase, loss, nse) in enumerate(rows)
+    ).to_csv(two / HISTORY, index=False)  # fmt: skip
+    (row,) = comparison.schedules(study, {"two": two}).to_dict("records")
+    assert (row["steps"], row["loss"], row["mean NSE of Q"], row["hours"]) == (2, 4.0, 0.6, 0.75)
+
+
+def test_are_runs_of_two_splits_not_compared(study, folders, tmp_path):
+    other = shutil.copytree(folders["hybrid_q"][0], tmp_path / "other")
+    config = read_config(other) | {"train": "2002-2002"}
+    (other / CONFIG).write_text(json.dumps(config))
+    with pytest.raises(InputError, match="trained on .*2002.*; expected"):
+        comparison.open_all(study, folders | {"hybrid_q": [other]})
 
 
 def test_is_everything_trained_in_full_when_asked_whatever_is_kept(study, folders, monkeypatch):

@@ -8,11 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cases
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 import yaml
@@ -371,6 +373,39 @@ def test_are_statistics_those_of_known_numbers():
     # t = mean / (std / sqrt(n)) = 0.25 / (0.129099 / 2); two-sided with 3 degrees of freedom
     assert found["p (t-test)"] == pytest.approx(0.03047, abs=1e-4)
     assert found["p (Wilcoxon)"] == pytest.approx(0.125)
+
+
+def test_has_every_member_its_place_and_its_share_of_the_hours(tmp_path):
+    """Two members of a scheme without a replacement network, trained side by side."""
+    study = cases.tiny_study(tmp_path)
+    group = {"schemes": ["hybrid_q"], "members": 2, "epochs": 2}
+    matrix = read_matrix(_matrix(tmp_path, {"a": group}, str(study.path)))
+    (run,) = expand(matrix)
+    perform(run)
+    gathered = results.collect(matrix)
+    assert gathered.member.values.tolist() == [0, 1]
+    history = pd.read_csv(run.folder / HISTORY)
+    assert gathered.hours.values.tolist() == [pytest.approx(history.seconds.sum() / 7200)] * 2
+    assert gathered.iterations.values.tolist() == [len(history)] * 2
+    more = _matrix(tmp_path, {"a": group, "b": group | {"members": 3, "epochs": 7}}, matrix.study)
+    table = results.to_do(read_matrix(more), gathered)
+    pace = float(gathered.hours[0]) / len(history)
+    # Seven steps to choose, seven to fit, of three members.
+    assert table.hours.tolist() == [pytest.approx(7 * 2 * 3 * pace)]
+    assert results.part_of(gathered, "discharge", "validation").sizes["member"] == 2
+
+
+def test_are_settings_compared_where_the_study_is_not_there(performed, tmp_path):
+    run = expand(performed)[-1]
+    clone = type(run)(run.experiment, run.name, tmp_path / "clone", run.settings)
+    shutil.copytree(run.folder, clone.folder)
+    away = "nowhere.zarr"
+    config = json.loads((clone.folder / CONFIG).read_text()) | {"study": away}
+    (clone.folder / CONFIG).write_text(json.dumps(config))
+    same = replace(run.settings, study=away)
+    assert finished(replace(clone, settings=same))
+    with pytest.raises(InputError, match="a finished run has epochs 2; the matrix asks for 5"):
+        finished(replace(clone, settings=replace(same, epochs=5)))
 
 
 def test_is_what_was_not_run_listed_with_its_cost(performed):

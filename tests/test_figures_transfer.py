@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy import stats
 
 from hybridlib import findings, results
 from hybridlib.figures import transfer
@@ -19,16 +20,19 @@ pytestmark = pytest.mark.usefixtures("closed_figures")
 
 
 def _run(experiment, scheme, split, fold=0, member=0, weight=0.5, held_out=(), level=0.8):
-    """Scores that say where they come from: level, plus 0.02 for each gauge's place."""
-    gauges = level + 0.02 * np.arange(len(STATIONS))
-    shape = (1, 1, 2, len(STATIONS))
+    """Scores that say where they come from: level, plus 0.02 for each gauge's place.
+
+    They are 0.05 lower in the training years, and KGE is 0.4 below NSE.
+    """
+    step = np.add.outer([0.0, -0.4], [-0.05, 0.0])[None, ..., None]
+    gauges = level + 0.02 * np.arange(len(STATIONS)) + step
     return xr.Dataset(
         {
-            "discharge": (("run", "metric", "period", "station"), np.broadcast_to(gauges, shape)),
-            "twsa": (("run", "metric", "period", "box"), np.full((1, 1, 2, len(BOXES)), level)),
+            "discharge": (("run", "metric", "period", "station"), gauges),
+            "twsa": (("run", "metric", "period", "box"), level + step + np.zeros(len(BOXES))),
         },
         {
-            "metric": ["NSE"],
+            "metric": ["NSE", "KGE"],
             "period": ["train", "validation"],
             "station": STATIONS,
             "box": BOXES,
@@ -75,6 +79,8 @@ def test_has_each_gauge_the_score_of_its_own_fold(scores):
     dots = {line.get_label(): line.get_xdata() for line in ax.lines if "median" in line.get_label()}
     # Folds 1 and 2 have levels 0.9 and 1.0; gauges add 0.00 to 0.06.
     np.testing.assert_allclose(dots["Hybrid(Q,S), median 0.98"], [1.06, 1.04, 0.92, 0.90])
+    (ax,) = transfer.scores_by_gauge(scores, ["hybrid_qs"], stations, "KGE").axes
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.66, 0.64, 0.52, 0.50])
 
 
 def test_are_all_four_parts_drawn_and_their_medians_written(scores):
@@ -84,7 +90,8 @@ def test_are_all_four_parts_drawn_and_their_medians_written(scores):
         results.PARTS["spatiotemporal"]
     )
     texts = [text.get_text() for text in ax.texts]
-    assert len(texts) == 4 and texts[3] == "0.68, 0.98"
+    # Gauges that train are in one fold each, gauges held out in the other: both have this median.
+    assert texts == ["0.63, 0.93", "0.68, 0.98", "0.63, 0.93", "0.68, 0.98"]
 
 
 def test_does_the_sweep_join_its_own_runs_and_the_one_in_the_middle(scores):
@@ -96,7 +103,7 @@ def test_does_the_sweep_join_its_own_runs_and_the_one_in_the_middle(scores):
 
 
 def test_has_a_twin_a_third_panel_of_evapotranspiration(scores):
-    evap = 0.5 * scores.weight.values[:, None, None] + np.array([0.3, 0.1])[None, None]
+    evap = 0.5 * scores.weight.values[:, None, None] + np.array([[0.3, 0.1], [0, 0]])
     both = scores.assign(evap=(("run", "metric", "period"), evap))
     ax = transfer.weight_sweep(both, "hybrid_qs", ["weights", "temporal"]).axes[2]
     assert ax.get_title() == "evapotranspiration"
@@ -108,6 +115,14 @@ def test_has_a_twin_a_third_panel_of_evapotranspiration(scores):
 def test_has_every_member_its_mark(scores):
     figure = transfer.member_spread(scores, ["hybrid_qs"])
     np.testing.assert_allclose(figure.axes[1].lines[0].get_xdata(), [0.8, 0.9])
+
+
+def test_are_figures_drawn_without_gravimetry(scores):
+    alone = scores.drop_vars(["twsa", "box"])
+    (ax,) = transfer.member_spread(alone, ["hybrid_qs"]).axes
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [0.83, 0.93])
+    assert len(transfer.weight_sweep(alone, "hybrid_qs", ["weights"]).axes) == 1
+    assert list(transfer.readable_tests(results.compare(alone, []))) == list(results.TESTED)
 
 
 def test_do_tests_read_well(scores):
@@ -158,6 +173,7 @@ def test_are_the_numbers_of_the_findings_those_of_the_parts(scores):
     finished = {"spatial": pair, "spatiotemporal": pair, "temporal": ["hybrid_qs"]}
     numbers = findings.transfer_numbers(scores, finished)
     # Folds 1 and 2 have levels 0.6 and 0.7 (or 0.9 and 1.0); gauges add 0.00 to 0.06.
+    assert numbers["trained on, Hybrid(Q,S)"] == pytest.approx(0.93)
     assert numbers["held out, HydroPyNN"] == pytest.approx(0.68)
     assert numbers["held out in both, Hybrid(Q,S)"] == pytest.approx(0.98)
     assert "held out, Hybrid(Q,S)+" not in numbers
@@ -165,6 +181,20 @@ def test_are_the_numbers_of_the_findings_those_of_the_parts(scores):
     share = numbers["spread of members over distance of NSE from 1, Hybrid(Q,S)"]
     assert share == pytest.approx(np.std([0.83, 0.93], ddof=1) / (1 - 0.88))
     assert numbers["members"] == 2.0
+    plus = scores.isel(run=scores.scheme.values == "hybrid_qs")
+    noise = 0.1 + 0.03 * np.random.default_rng(1).random(plus.discharge.shape)
+    plus = plus.assign(discharge=plus.discharge + noise)
+    plus = plus.assign_coords(scheme=("run", ["hybrid_qs_plus"] * plus.sizes["run"]))
+    three = xr.concat([scores, plus], "run")
+    tested = findings.transfer_numbers(three, finished | {"spatial": [*pair, "hybrid_qs_plus"]})
+    sides = [
+        results.part_of(three, "discharge", "validation", experiment="spatial", scheme=name)[0]
+        for name in ("hybrid_qs_plus", "hydropynn")
+    ]
+    assert tested["mean difference to HydroPyNN"] == pytest.approx(
+        float((sides[0] - sides[1]).mean())
+    )
+    assert tested["p to HydroPyNN"] == pytest.approx(stats.ttest_rel(*sides).pvalue)
     none = dict.fromkeys(finished, [])
     assert findings.transfer_numbers(scores, none | {"spatial": pair[:1]}) == {
         "held out, HydroPyNN": numbers["held out, HydroPyNN"]

@@ -55,6 +55,41 @@ def test_is_no_verdict_given_without_numbers_or_at_the_ceiling():
     assert found["gravimetry costs some discharge"] == "not testable, the numbers are missing"
 
 
+PAPER = {
+    "held out, HydroPyNN": 0.63,
+    "held out, Hybrid(Q,S)": 0.66,
+    "held out, Hybrid(Q,S)+": 0.80,
+    "mean difference to HydroPyNN": 0.2,
+    "mean difference to Hybrid(Q,S)": 0.2,
+    "p to HydroPyNN": 1e-3,
+    "p to Hybrid(Q,S)": 1e-3,
+    "trained on, Hybrid(Q,S)+": 0.77,
+    "held out in both, Hybrid(Q,S)+": 0.76,
+    "spread of members over distance of NSE from 1, Hybrid(Q,S)": 0.05,
+    "members": 10,
+}
+"""Numbers behind the claims about transfer, as the paper found them."""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "claim", "verdict"),
+    [
+        ("held out, Hybrid(Q,S)", 0.60, 1, "not reproduced"),
+        ("held out, Hybrid(Q,S)", 0.64, 1, "undecided"),
+        ("p to HydroPyNN", 0.02, 2, "undecided"),
+        ("p to Hybrid(Q,S)", 0.02, 3, "undecided"),
+        ("mean difference to Hybrid(Q,S)", -0.2, 3, "undecided"),
+        ("held out in both, Hybrid(Q,S)+", 0.74, 4, "not reproduced"),
+        ("spread of members over distance of NSE from 1, Hybrid(Q,S)", 0.2, 5, "not reproduced"),
+    ],
+)
+def test_does_each_number_decide_its_claim_about_transfer(name, value, claim, verdict):
+    as_found = judge_all(findings.TRANSFER_CLAIMS, PAPER).table.verdict
+    assert set(as_found) == {"reproduced"}
+    changed = judge_all(findings.TRANSFER_CLAIMS, PAPER | {name: value}).table.verdict
+    assert changed[changed != as_found].to_dict() == {claim: verdict}
+
+
 @pytest.mark.parametrize(
     ("p", "verdict"), [(0.001, "reproduced"), (0.3, "undecided")]
 )  # fmt: skip

@@ -65,6 +65,13 @@ def test_is_an_early_and_high_flood_told_by_days_and_percent(ledger):
     np.testing.assert_allclose(found.loc["early", "height (%)"], 20.0, atol=0.1)
 
 
+def test_is_a_flood_at_new_year_held_against_the_one_of_the_same_season(ledger):
+    series = {"late": gauged(river(5))}
+    found = floods.peak_errors(ledger, series, gauged(river(362)), "land", Period(2002, 2004))
+    assert found.loc["late"].index.tolist() == [2002, 2003, 2004]
+    assert abs(found.loc["late", "days late"] - 8).max() <= 1
+
+
 def test_is_a_gauge_that_was_never_read_refused(ledger):
     nothing = gauged(river(150) * np.nan)
     with pytest.raises(InputError, match="land: discharge has no reading"):

@@ -299,6 +299,44 @@ def test_is_each_finding_of_the_paper_judged_by_its_own_shares(ruled):
         interpret.claims(study, other.assign_attrs(parameter="d_max"))
 
 
+@pytest.mark.parametrize(
+    ("group", "verdict"),
+    [(0.07, "reproduced"), (0.06, "undecided"), (0.05, "not reproduced")],
+)
+def test_do_attributes_dominate_only_well_above_chance(ruled, group, verdict):
+    found = _explained(ruled[0], lai_avg=group, wava=0.1 - group)
+    table = interpret.claims(ruled[0], found).table
+    assert table.verdict[3] == verdict
+    assert table.here[3] == f"{10 * group:.0%} of all importance, by chance 52%"
+
+
+def test_is_a_share_that_is_strong_elsewhere_or_faint_not_the_papers(ruled):
+    study, _ = ruled
+    cold = study.basin.pack(study.attributes.temp_avg) < 15.0
+    sign = np.where(np.arange(len(cold)) % 2, 1.0, -1.0)
+    for warmth, verdict in (
+        (np.where(cold, 0.04, 0.03 * sign), "not reproduced"),
+        (np.where(cold, 0.04, 0.01 * sign), "reproduced"),
+        (np.where(cold, 0.004, 0.0), "undecided"),
+    ):
+        found = _explained(study, temp_avg=warmth, wava=0.1 * sign)
+        assert interpret.claims(study, found).table.verdict[5] == verdict
+
+
+def test_is_height_judged_where_there_are_mountains(ruled, tmp_path):
+    high = np.arange(ruled[0].basin.size) % 3 == 0
+
+    def raised(attributes):
+        grid = ruled[0].basin.unpack(np.where(high, 3100.0, 2900.0))
+        return attributes.assign(height=attributes.height.copy(data=grid))
+
+    study = cases.changed_study(ruled[0], tmp_path, "attributes", raised)
+    sign = np.where(np.arange(len(high)) % 2, 1.0, -1.0)
+    for step, verdict in ((0.1, "reproduced"), (-0.1, "not reproduced"), (0.0004, "undecided")):
+        found = _explained(study, wava=np.where(high, step, 0.0), beta=0.01 * sign)
+        assert interpret.claims(study, found).table.verdict[6] == verdict
+
+
 def test_is_a_study_without_vegetation_types_no_obstacle(tmp_path):
     study = cases.tiny_study(tmp_path, twsa=False, radiation=False)
     assert interpret.vegetation_types(study) is None
