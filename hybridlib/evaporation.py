@@ -16,7 +16,7 @@ from hybridlib.schema import SECONDS_PER_DAY, InputError
 from hybridlib.schemes import TRUTH, find_scheme
 from hybridlib.splits import Period
 from hybridlib.study import Study, gridded
-from hybridlib.verdicts import NOT_TESTABLE, Held, Verdicts, in_words
+from hybridlib.verdicts import GIVEN, NOT_TESTABLE, Held, Verdicts, in_words
 
 FORMULAS = {
     "penman-monteith": "Penman–Monteith",
@@ -367,7 +367,7 @@ def pet_findings(compared: Compared) -> Verdicts:
     for claim, judge in CLAIMS.items():
         held, here = judge(compared) if possible else (False, "")
         if claim in BUILT_IN and held and TRUTH in compared.season:
-            held = "not testable, built into the twin"
+            held = GIVEN
         verdict = in_words(held if here else NOT_TESTABLE)
         rows.append({"the paper found": claim, "here": here or "–", "verdict": verdict})
     return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)), "5.1")
@@ -382,6 +382,16 @@ def _way(part: str, low: float, high: float) -> Callable[[Compared], tuple[Held,
         return bool(low < way[compared.title] < high), f"of the way: {here}"
 
     return judge
+
+
+def _closer_later(compared: Compared) -> tuple[bool, str]:
+    """Whether the other days are nearer to Priestley-Taylor than half way, and than days 90-270."""
+    table = seasons(compared.season)
+    other, middle = (table[f"way, {part}"] for part in ("other days", "days 90–270"))
+    here = "; ".join(f"{one} {other[one]:.2f}, on days 90–270 {middle[one]:.2f}"
+                     for one in compared.shown)  # fmt: skip
+    title = compared.title
+    return bool(other[title] > max(0.5, middle[title])), f"of the way: {here}"
 
 
 def _one_season(compared: Compared) -> tuple[bool, str]:
@@ -456,7 +466,7 @@ def _nearest(compared: Compared) -> tuple[Held, str]:
 CLAIMS = {
     "learned PET lies between Penman–Monteith and Priestley–Taylor": _way("year", 0, 1),
     "on days 90–270 it is close to Penman–Monteith": _way("days 90–270", -0.5, 0.5),
-    "on the other days it is closer to Priestley–Taylor": _way("other days", 0.5, np.inf),
+    "on the other days it is closer to Priestley–Taylor": _closer_later,
     "all four have one season": _one_season,
     "all four are high when it is warm and bright": _warm_and_bright,
     "Penman–Monteith is likely too low": _too_low,

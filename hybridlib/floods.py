@@ -62,6 +62,18 @@ def flood_peaks(runoff: xr.DataArray, begins: int) -> pd.DataFrame:
     return pd.DataFrame({"day": floods.idxmax(), "height": floods.max()}).rename_axis("year")
 
 
+def summary(peaks: pd.DataFrame) -> pd.DataFrame:
+    """Years, mean and median days late, and mean height (%), one row a scheme.
+
+    Args:
+        peaks: of :func:`peak_errors`.
+    """
+    by_scheme = peaks.groupby("scheme", sort=False)
+    late, height = by_scheme["days late"], by_scheme["height (%)"]
+    columns = {"years": late.count(), "days late": late.mean(), "median days late": late.median()}
+    return pd.DataFrame(columns | {"height (%)": height.mean()})
+
+
 def peak_errors(
     ledger: Ledger,
     series: Mapping[str, xr.Dataset],

@@ -13,9 +13,12 @@ A parameter is called *identifiable* in a scheme when all of this holds:
    :data:`NEARER` of its root mean square error;
 4. on a twin, the same holds of the pattern, after the mean over the cells has been taken off the
    members, HydroPy's own value and the truth. A parameter that fails only here is known by its
-   *level only*.
+   *level only*;
+5. on a twin, the members' mean correlates with the truth from cell to cell no less than HydroPy's
+   own value does. A parameter that fails only here is known by *level and amplitude*: its pattern
+   was nearer before.
 
-The limits are our choice. Without a truth the last two cannot be asked, and nothing is called
+The limits are our choice. Without a truth the last three cannot be asked, and nothing is called
 identifiable; members can at most agree. Where the truth is HydroPy's own value, members that stay
 there rightly count as not agreeing: nothing was learned.
 """
@@ -55,7 +58,9 @@ BATCH = 64
 """Cells in a step of the control."""
 IDENTIFIABLE = "identifiable"
 LEVEL = "level only"
-ASTRAY = "members agree, not nearer the truth"
+AMPLITUDE = "level and amplitude"
+HARDLY = "members agree, hardly nearer the truth"
+ASTRAY = "members agree, farther from the truth"
 AGREED = "members agree, truth not known"
 DIFFER = "members differ"
 FLAT = "no gradient"
@@ -141,8 +146,8 @@ def identify(study: Study, schemes: Mapping[str, Trained]) -> pd.DataFrame:
         of field" spread over the spatial standard deviation of the mean. On a twin "error", of
         the members' mean in % of the range; "error of spread"; "worst member" and "worst
         pattern", error of the members as a share of that of HydroPy's own value, with and without
-        the mean over the cells; "r", correlation of the mean with the
-        truth. Last "verdict".
+        the mean over the cells; "r" and "own r", correlation with the truth of the mean and of
+        HydroPy's own value. Last "verdict".
 
     Raises:
         InputError: a scheme with a single member.
@@ -182,8 +187,10 @@ def _judged(name: str, members: np.ndarray, own: np.ndarray, true: np.ndarray | 
             "worst member": nearer[0],
             "worst pattern": nearer[1],
             "r": correlation(mean, true),
+            "own r": correlation(own, true),
         }
-    return row | {"verdict": _verdict(name, row["spread of moved"], nearer)}
+    pattern_kept = true is None or not row["r"] < row["own r"]
+    return row | {"verdict": _verdict(name, row["spread of moved"], nearer, pattern_kept)}
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -201,7 +208,7 @@ def _centred(field: np.ndarray) -> np.ndarray:
     return field - field.mean(axis=-1, keepdims=True)
 
 
-def _verdict(name: str, apart: float, nearer: list[float]) -> str:
+def _verdict(name: str, apart: float, nearer: list[float], pattern_kept: bool) -> str:
     """A comparison with NaN is false: what did not move has not agreed."""
     if name in NO_GRADIENT:
         return FLAT
@@ -209,8 +216,12 @@ def _verdict(name: str, apart: float, nearer: list[float]) -> str:
         return DIFFER
     if not nearer:
         return AGREED
-    whole, pattern = (error <= NEARER for error in nearer)
-    return (IDENTIFIABLE if pattern else LEVEL) if whole else ASTRAY
+    whole, pattern = nearer
+    if not whole <= NEARER:
+        return HARDLY if whole <= 1.0 else ASTRAY
+    if not pattern <= NEARER:
+        return LEVEL
+    return IDENTIFIABLE if pattern_kept else AMPLITUDE
 
 
 def by_parameter(judged: pd.DataFrame) -> pd.DataFrame:

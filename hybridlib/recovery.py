@@ -23,11 +23,28 @@ from hybridlib.study import Study, gridded
 NO_GRADIENT = ("s_min",)
 """Only a threshold: the loss has no slope along it, so no training moves it with a purpose."""
 
+LIMITED = 0.9
+"""Evapotranspiration over PET below which a day counts as short of water. Ours."""
+
 
 def true_parameters(study: Study) -> Parameters:
     """The hidden parameter fields, (cell,)."""
     truth = study.group("truth")
     return Parameters(*(study.basin.pack(truth[row.name]) for row in TABLE_1))
+
+
+def limited_days(study: Study) -> np.ndarray:
+    """Share of days on which the soil holds a twin's true evapotranspiration back, %, (cell,).
+
+    That is by more than a tenth of PET; over the cells with land. On the other days f_crit hardly
+    matters.
+
+    Raises:
+        InputError: a study without a truth.
+    """
+    truth, land = study.group("truth"), study.basin.land
+    actual, possible = (study.basin.pack(truth[name])[:, land] for name in ("evap", "evspsblpot"))
+    return 100.0 * (actual < LIMITED * possible).mean(axis=0)
 
 
 def learned_parameters(trained: Trained) -> Parameters:

@@ -294,6 +294,10 @@ def wide(summary: pd.DataFrame, metric: str = "NSE") -> pd.DataFrame:
         f"{digits.format(row['upper quartile'])})" if row["count"] else "–"
         for _, row in chosen.iterrows()
     ]  # fmt: skip
+    schemes = [SCHEMES[name] for name in chosen.scheme]
+    weights, kinds = (zip(schemes, chosen[key], strict=True) for key in ("weight", "replacement"))
+    chosen["weight"] = [f"{weight:g}" if scheme.trained else "–" for scheme, weight in weights]
+    chosen["replacement"] = [kind if scheme.replacement else "–" for scheme, kind in kinds]
     index = ["experiment", "scheme", "weight", "replacement", "part", "members", "folds"]
     table = chosen.pivot(index=index, columns="series", values="scores").fillna("–")
     return table.reindex(chosen[index].drop_duplicates().itertuples(index=False, name=None))
@@ -317,8 +321,8 @@ def _quartiles(scores: xr.DataArray, part: str, name: str, metric: str) -> dict:
 
 
 TESTED = (
-    "experiment", "scheme", "against", "pairs", "median", "other median", "mean difference",
-    "p (t-test)", "p (Wilcoxon)",
+    "experiment", "scheme", "against", "pairs", "higher at", "median", "other median",
+    "mean difference", "p (t-test)", "p (Wilcoxon)",
 )  # fmt: skip
 """Columns of :func:`compare`."""
 
@@ -331,8 +335,9 @@ def paired(better: xr.DataArray, worse: xr.DataArray) -> dict[str, float]:
         worse: of the other scheme, on the same series.
 
     Returns:
-        The number of pairs, both medians, the mean difference, and the two-sided p-values of the
-        paired t-test (the paper's) and of Wilcoxon's signed-rank test, which asks no normality.
+        The number of pairs, at how many the first is higher, both medians, the mean difference, and
+        the two-sided p-values of the paired t-test (the paper's) and of Wilcoxon's signed-rank
+        test, which asks no normality.
     """
     pair = xr.align(better.mean("member"), worse.mean("member"), join="inner")
     both = np.isfinite(pair[0]) & np.isfinite(pair[1])
@@ -341,6 +346,7 @@ def paired(better: xr.DataArray, worse: xr.DataArray) -> dict[str, float]:
         raise InputError(f"{len(a)} pairs of scores; expected at least two")
     return {
         "pairs": len(a),
+        "higher at": int((a > b).sum()),
         "median": float(np.median(a)),
         "other median": float(np.median(b)),
         "mean difference": float((a - b).mean()),

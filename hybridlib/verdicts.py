@@ -44,6 +44,7 @@ class Verdicts:
 
 
 NOT_TESTABLE = "not testable"
+GIVEN = "not testable, built into the twin"
 Held = bool | str | None
 """Whether a finding holds, None where the numbers decide nothing, or in words why they cannot."""
 
@@ -69,6 +70,7 @@ class Claim:
         holds: called with them; whether the finding holds here.
         bound: name of a score that no model can be expected to exceed.
         not_testable: why nothing here can judge it; empty where something does.
+        given: whether a twin shows it by the way it was made, whatever was trained.
     """
 
     section: str
@@ -78,6 +80,7 @@ class Claim:
     holds: Callable[..., Held] = bool
     bound: str = ""
     not_testable: str = ""
+    given: bool = False
 
 
 def better(worse: float, best: float) -> bool | None:
@@ -103,12 +106,13 @@ def surely_better(worse: float, best: float, more: float, p: float) -> bool | No
     return better(worse, best) if p < SIGNIFICANT and alike_signs else None
 
 
-def judge(claim: Claim, numbers: Mapping[str, float]) -> dict[str, str]:
+def judge(claim: Claim, numbers: Mapping[str, float], twin: bool = False) -> dict[str, str]:
     """Hold a claim against the numbers of its chapter.
 
     Args:
         claim: of the paper.
         numbers: of the chapter, by name.
+        twin: whether they are a twin's.
 
     Returns:
         section, "the paper found", "its numbers", "here", and the verdict: "reproduced", "not
@@ -135,12 +139,14 @@ def judge(claim: Claim, numbers: Mapping[str, float]) -> dict[str, str]:
     if not isinstance(held, str) and not refuted and ceiling - min(values) <= UNDECIDED:
         row["here"] += f", {claim.bound}: {ceiling:.3g}"
         held = "not testable, too near the ceiling"
-    return row | {"verdict": in_words(held)}
+    return row | {"verdict": GIVEN if claim.given and twin and held is True else in_words(held)}
 
 
-def judge_all(claims: Iterable[Claim], numbers: Mapping[str, float]) -> Verdicts:
-    """Judge claims by the numbers of a chapter."""
-    rows = [judge(claim, numbers) for claim in claims]
+def judge_all(
+    claims: Iterable[Claim], numbers: Mapping[str, float], twin: bool = False
+) -> Verdicts:
+    """Judge claims by the numbers of a chapter; see :func:`judge`."""
+    rows = [judge(claim, numbers, twin) for claim in claims]
     return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)))
 
 

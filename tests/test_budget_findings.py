@@ -43,13 +43,13 @@ def test_are_the_papers_own_numbers_found_to_bear_it_out():
 @pytest.mark.parametrize(
     ("number", "measure", "title", "value", "verdict"),
     [
-        (1, "ΔS bias", "Hybrid(Q)", 9, "undecided"),
+        (1, "ΔS bias", "Hybrid(Q)", 9, "not reproduced"),
         (1, "ΔS bias", "Hybrid(Q)", -11, "not reproduced"),
         (2, "ET bias", "Hybrid(Q)", 36, "not reproduced"),
         (3, "ΔS bias", "Hybrid(Q)", 9, "not testable, there is nothing to mend"),
         (3, "ΔS bias", "Hybrid(Q,S)", 11, "not reproduced"),
         (4, "Q bias", "Hybrid(Q,S)", -37, "not reproduced"),
-        (5, "ET bias", "Hybrid(Q,S)", -9, "undecided"),
+        (5, "ET bias", "Hybrid(Q,S)", -9, "not reproduced"),
         (6, "ET bias", "Hybrid(Q,S)+", -30, "not reproduced"),
         (7, "Q bias", "Hybrid(Q,S)+", 11, "not reproduced"),
         (9, "sub-basin ET RMSE", "Hybrid(Q,S)+", 55, "not reproduced"),
@@ -78,7 +78,11 @@ def test_is_the_error_of_the_observations_not_held_against_a_scheme():
     table.loc[TRUTH] = 0.0
     table.loc[TRUTH, "ET bias"] = -6
     found = budget_findings.findings(table).table
-    assert found.verdict[2] == "undecided" and found.here[2] == "ET bias Hybrid(Q): -9"
+    assert found.verdict[2] == "not reproduced" and found.here[2] == "ET bias Hybrid(Q): -9"
+    given = found.verdict[found.verdict == "not testable, built into the twin"]
+    assert given.index.tolist() == [13, 14], "floods of the untrained model"
+    table.loc["HydroPyNN", "peak days late"] = 3
+    assert budget_findings.findings(table).table.verdict[13] == "not reproduced"
 
 
 def test_is_a_claim_without_its_numbers_not_testable():
@@ -98,6 +102,10 @@ def test_is_agreement_that_of_the_rows():
     assert found.loc["near", "RMSE"] == pytest.approx(10)
     assert found.loc["near", "r"] > 0.99
     assert found.loc["flat", "bias"] == -100 and np.isnan(found.loc["flat", "r"])
+    assert "RMSE to the truth" not in found
+    twin = budget_findings.agreement(table.assign(**{TRUTH: [1000.0, 1100, 1206]}))
+    assert twin.loc["near", "RMSE to the truth"] == pytest.approx(((100 + 100 + 256) / 3) ** 0.5)
+    assert twin.loc[TRUTH, "RMSE to the truth"] == 0
 
 
 def test_are_verdicts_that_depend_on_the_years_both_given():
@@ -114,7 +122,7 @@ def test_are_verdicts_that_depend_on_the_years_both_given():
     assert same.here[1] == "ΔS bias Hybrid(Q): 26"
     other.loc["Hybrid(Q)", "ΔS bias"] = 9
     apart = joined().verdict
-    assert apart[1] == "reproduced (2013-2016); undecided (2003-2016)"
+    assert apart[1] == "reproduced (2013-2016); not reproduced (2003-2016)"
     assert apart[2] == "reproduced"
 
 

@@ -226,10 +226,16 @@ def test_are_all_claims_reproduced_where_they_are_true():
     assert found.here[1].endswith("truth 0.30")
 
 
+def _in_the_middle(table, value):
+    """A value on days 90 to 270, nothing on the others."""
+    return np.where((table.index >= 90) & (table.index <= 270), value, 0.0)
+
+
 @pytest.mark.parametrize(
     ("part", "change", "failing"),
     [
-        ("season", lambda t: t.assign(**{NAME: t[HIGH] + 0.1}), [1, 2]),
+        ("season", lambda t: t.assign(**{NAME: t[HIGH] + 0.1}), [1, 2, 3]),
+        ("season", lambda t: t.assign(**{NAME: t[NAME] + _in_the_middle(t, 0.6)}), [2, 3]),
         ("season", lambda t: t.assign(**{NAME: t[LOW] + 0.4}), [3]),
         ("season", lambda t: t.assign(**{"Hargreaves–Samani": 8.0 - t[LOW]}), [4]),
         ("season", lambda t: t.assign(**{LOW: t[LOW] + 0.5}), [1, 2, 3, 6]),

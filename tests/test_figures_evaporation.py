@@ -100,10 +100,18 @@ def test_has_every_pet_a_line_and_a_map_with_one_scale(twin):
     fields = {
         name: (("lat", "lon"), np.full(basin.shape, 1000.0 + k)) for k, name in enumerate(names)
     }
+    fields["Hargreaves–Samani"] = ("lat", "lon"), np.full(basin.shape, 1400.0)
     fig = evaporation.pet_maps(twin, xr.Dataset(fields, grid))
-    *panels, bar = fig.axes
-    assert [ax.get_title() for ax in panels] == names
-    assert bar.get_xlabel() == "mean annual PET (mm)"
+    names.append("Hargreaves–Samani")
+    panels, bars = fig.axes[: len(names)], fig.axes[len(names) :]
+    titles = [f"({letter}) {name}" for letter, name in zip("abcde", names, strict=True)]
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in panels] == titles
+    assert [bar.get_xlabel() for bar in bars] == ["mean annual PET (mm)"] + 4 * [
+        "more than (a) (mm)"
+    ]
     meshes = [c for ax in panels for c in ax.collections if isinstance(c, QuadMesh)]
-    assert [mesh.get_array().mean() for mesh in meshes] == [1000, 1001, 1002, 1003]
-    assert {mesh.get_clim() for mesh in meshes} == {(1000.0, 1003.0)}
+    assert [mesh.get_array().mean() for mesh in meshes] == [1000, 1, 2, 3, 400]
+    assert [mesh.get_clim() for mesh in meshes[1:]] == 3 * [(-3.0, 3.0)] + [(-400.0, 400.0)]
+    alone = evaporation.pet_maps(twin, xr.Dataset(fields, grid)[["Hybrid(Q,S)+"]])
+    (mesh,) = [c for c in alone.axes[0].collections if isinstance(c, QuadMesh)]
+    assert mesh.get_array().mean() == 1002

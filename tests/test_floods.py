@@ -65,6 +65,17 @@ def test_is_an_early_and_high_flood_told_by_days_and_percent(ledger):
     np.testing.assert_allclose(found.loc["early", "height (%)"], 20.0, atol=0.1)
 
 
+def test_does_the_summary_tell_the_year_that_stands_alone(ledger):
+    late = river(150).copy()
+    late[DAYS.year == 2003] = river(100)[DAYS.year == 2003]
+    series = {"late": gauged(late), "same": gauged(river(150))}
+    peaks = floods.peak_errors(ledger, series, gauged(river(150)), "land", Period(2001, 2004))
+    found = floods.summary(peaks)
+    assert found.index.tolist() == ["late", "same"]
+    assert found.loc["late", ["years", "median days late"]].tolist() == [3, 0]
+    assert found.loc["late", "days late"] == pytest.approx(-50 / 3, abs=1)
+
+
 def test_is_a_flood_at_new_year_held_against_the_one_of_the_same_season(ledger):
     series = {"late": gauged(river(5))}
     found = floods.peak_errors(ledger, series, gauged(river(362)), "land", Period(2002, 2004))

@@ -68,6 +68,25 @@ def test_does_each_way_of_being_wrong_have_its_own_verdict(ruled, problem):
     assert row["error of spread"] == pytest.approx(error / 0.001)
 
 
+def test_is_a_better_amplitude_told_from_a_better_pattern_and_little_from_harm(ruled, problem):
+    study, default = ruled
+    true, rng = true_parameters(study), np.random.default_rng(3)
+    about = true.d_max - true.d_max.mean()
+    bumps = 0.3 * about.std() * rng.standard_normal(about.size)
+    own = default._replace(d_max=true.d_max + 2.0 * about)  # the pattern itself, three times over
+    learned = true._replace(
+        d_max=true.d_max + bumps,
+        f_crit=0.1 * true.f_crit + 0.9 * own.f_crit,
+        lag_sur=own.lag_sur + 0.5 * (own.lag_sur - true.lag_sur),
+    )
+    table = identifiability.identify(study, {"two": _told(problem, own, learned, learned)})
+    row = table.loc["two"]
+    assert row.loc["d_max", "own r"] == pytest.approx(1.0) and row.loc["d_max", "r"] < 0.99
+    assert row.verdict["d_max"] == identifiability.AMPLITUDE
+    assert row.verdict["f_crit"] == identifiability.HARDLY
+    assert row.verdict["lag_sur"] == identifiability.ASTRAY
+
+
 def test_is_a_member_alone_in_error_enough_to_deny(ruled, problem):
     study, default = ruled
     true = true_parameters(study)
@@ -77,7 +96,7 @@ def test_is_a_member_alone_in_error_enough_to_deny(ruled, problem):
     off = true._replace(f_crit=0.2 * true.f_crit + 0.8 * 0.75)
     table = identifiability.identify(study, {"two": _told(problem, default, true, off)})
     assert table.loc["two", "f_crit"]["worst member"] == pytest.approx(0.8, rel=1e-4)
-    assert table.loc["two", "f_crit"].verdict in (ASTRAY, DIFFER)
+    assert table.loc["two", "f_crit"].verdict in (identifiability.HARDLY, DIFFER)
 
 
 def test_is_nothing_identifiable_without_a_truth(tmp_path):

@@ -61,6 +61,17 @@ def _told(untrained, *members):
     return Trained(untrained.problem, list(members), {}, None)
 
 
+def test_is_a_day_short_of_water_one_on_which_less_evaporates_than_could(twin, tmp_path):
+    def dry_september(truth):
+        share = xr.where(truth.time.dt.month == 9, 0.5, 0.95)
+        return truth.assign(evap=truth.evspsblpot * share)
+
+    study = cases.changed_study(twin, tmp_path, "truth", dry_september)
+    short = recovery.limited_days(study)
+    assert short.shape == (study.basin.land.sum(),)
+    np.testing.assert_allclose(short, 100 * 30 * 4 / len(study.days))
+
+
 def test_does_a_member_that_knows_the_truth_recover_it_and_the_default_not(twin, untrained):
     true = recovery.true_parameters(twin)
     schemes = {"HydroPyNN": untrained, "sage": _told(untrained, Known(true))}

@@ -152,7 +152,10 @@ def attention(table: pd.DataFrame, parameter: str, taught: pd.DataFrame | None =
     fig, ax = plt.subplots(figsize=(7.5, 5.6))
     places = np.arange(len(table))
     whole = table.importance.sum() or 1.0
-    ax.barh(places, 100 * table.importance / whole, color=BAR, alpha=0.75, label="learned")
+    error = {"xerr": 100 * table["sampling error"] / whole} if "sampling error" in table else {}
+    style = {"error_kw": {"ecolor": "0.35", "elinewidth": 1, "capsize": 2}}
+    bars = 100 * table.importance / whole
+    ax.barh(places, bars, color=BAR, alpha=0.75, label="learned", **error, **style)
     for k, name in enumerate(column for column in table if column.startswith("member")):
         parts = 100 * table[name] / (table[name].sum() or 1.0)
         label = "its members, each alone" if k == 0 else None

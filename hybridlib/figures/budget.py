@@ -236,12 +236,13 @@ def flood_dots(peaks: pd.DataFrame, catchment: str) -> Figure:
 
 
 def signed(table: pd.DataFrame) -> pd.DataFrame:
-    """Numbers with their sign and one digit, a dash where there is none."""
-    return table.map(lambda value: f"{value:+.1f}" if np.isfinite(value) else "–")
+    """Numbers with their sign and one digit, a dash where there is none; counts as they are."""
+    text = table.map(lambda value: f"{value:+.1f}" if np.isfinite(value) else "–")
+    return text.assign(years=table.years) if "years" in table else text
 
 
 def agreement_table(table: pd.DataFrame) -> pd.DataFrame:
     """Format :func:`hybridlib.budget_findings.agreement` for a page."""
-    formats = {"bias": "{:+.1f}", "RMSE": "{:.1f}", "r": "{:.3f}"}
-    columns = {name: table[name].map(how.format) for name, how in formats.items()}
+    formats = {"bias": "{:+.1f}", "RMSE": "{:.1f}", "r": "{:.3f}", "RMSE to the truth": "{:.1f}"}
+    columns = {name: table[name].map(formats[name].format) for name in table}
     return pd.DataFrame(columns).replace("nan", "–")

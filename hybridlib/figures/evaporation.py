@@ -12,7 +12,7 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from hybridlib import maps
-from hybridlib.evaporation import FORMULAS, MIDDLE
+from hybridlib.evaporation import FORMULAS, LOW, MIDDLE
 from hybridlib.figures.geography import covers_amazon
 from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
 from hybridlib.schemes import TRUTH
@@ -25,6 +25,8 @@ LINES = dict(
     zip(FORMULAS.values(), (("#0173b2", "-"), ("#949494", "-."), ("#ca9161", "-")), strict=True)
 )
 """Colour and style of each formula; Penman-Monteith has that of HydroPyNN, whose PET it is."""
+FAR = FORMULAS["hargreaves-samani"]
+"""The formula whose map has a scale of its own."""
 SMALLEST_P = 1e-99
 DAYS = (1, MIDDLE[0], 180, MIDDLE[1], 365)
 
@@ -172,35 +174,47 @@ def pet_season(season: pd.DataFrame) -> Figure:
 
 
 def pet_maps(study: Study, fields: xr.Dataset) -> Figure:
-    """Draw mean annual PET on maps with one scale, with the rivers of the Amazon (Figure 11b).
+    """Draw mean annual PET by Penman-Monteith and what the others add to it (Figure 11b).
+
+    All have one scale but Hargreaves-Samani, which is far off.
 
     Args:
         study: the prepared study.
-        fields: of :func:`hybridlib.evaporation.annual_maps`.
+        fields: of :func:`hybridlib.evaporation.annual_maps`; without Penman-Monteith each is drawn
+            as it is.
     """
-    titles = list(fields.data_vars)
-    extent = maps.extent_of(fields[titles[0]])
+    first, *others = fields.data_vars
+    extent = maps.extent_of(fields[first])
     west, east, south, north = extent
     slender = (north - south) / (east - west)
-    columns = min(3 if slender < 1.5 else 5, len(titles))
-    rows = -(-len(titles) // columns)
-    height = min(6.4 / columns * slender, 4.0)
-    size = 7.5, 1.0 + rows * (0.45 + height)
+    columns = min(3 if slender < 1.5 else 5, len(fields))
+    rows = -(-len(fields) // columns)
+    size = 7.5, 1.0 + rows * (0.75 + min(6.4 / columns * slender, 4.0))
     fig, axes = maps.basin_axes(rows, columns, extent=extent, figsize=size, land=False)
     axes = np.ravel(axes)
-    low, high = (float(getattr(fields.to_dataarray(), end)()) for end in ("min", "max"))
-    outline = maps.mask_outline(study.landsurface.lsm > 0)
-    for ax, title in zip(axes, titles, strict=False):
-        mesh = maps.map_field(
-            ax, fields[title], cmap="viridis", vmin=low, vmax=high, colorbar=False
-        )
-        maps.draw_outline(ax, outline, linewidth=0.6)
-        if covers_amazon(study):
-            maps.draw_rivers(ax, 300.0, colors="white", alpha=0.6)
-        ax.set_title(title, size="medium")
-    for ax in axes[len(titles) :]:
+    drawn = {first: fields[first]} | {
+        title: fields[title] - fields[first] if first == LOW else fields[title] for title in others
+    }
+    ends = {title: float(abs(field).quantile(0.98)) for title, field in drawn.items()}
+    shared = max([ends[title] for title in others if title != FAR] or [0.0])
+    for ax, letter, (title, field) in zip(axes, "abcdef", drawn.items(), strict=False):
+        scale, text = {"cmap": "viridis"}, "mean annual PET (mm)"
+        if first == LOW != title:
+            most = ends[title] if title == FAR else shared
+            scale = {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+            text = "more than (a) (mm)"
+        _pet_panel(ax, study, field, f"({letter}) {title}", text, **scale)
+    for ax in axes[len(fields) :]:
         ax.remove()
-    bar = fig.colorbar(mesh, ax=list(axes[: len(titles)]), orientation="horizontal", shrink=0.6,
-                       pad=0.04, aspect=40)  # fmt: skip
-    bar.set_label("mean annual PET (mm)")
     return fig
+
+
+def _pet_panel(ax, study: Study, field: xr.DataArray, title: str, text: str, **scale) -> None:
+    """One map with a colour bar of its own, outline and rivers."""
+    mesh = maps.map_field(ax, field, colorbar=False, **scale)
+    maps.draw_outline(ax, maps.mask_outline(study.landsurface.lsm > 0), linewidth=0.6)
+    if covers_amazon(study):
+        maps.draw_rivers(ax, 300.0, linewidths=0.4, alpha=0.5)
+    ax.set_title(title, size="medium")
+    bar = ax.figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.85, pad=0.04)
+    bar.set_label(text)

@@ -94,8 +94,9 @@ comparison.train_live(small, "hybrid_qs", live_steps, split="spatial", fold=1, f
 # ## Transfer in space
 #
 # On the twin one rule from attributes to parameters does exist, because the truth was made that
-# way, from the very attributes the network reads. A good score here shows that training can find
-# such a rule. It does not show that nature has one.
+# way, from the very attributes the network reads. A good score here shows that some mapping from
+# attributes serves discharge where no gauge trained. It is mostly not the true one, as
+# {doc}`08_what_was_learned` shows, and it does not show that nature has such a rule.
 
 # %% tags=["hide-input"]
 spatial = results.complete(scores, plan, "spatial")
@@ -103,8 +104,9 @@ transfer.scores_by_gauge(scores, spatial, stations);
 
 # %% [markdown]
 # **Figure 6a. Each gauge by a model that never saw it.** Four-fold cross-validation, all years.
-# Dashed lines are medians. A triangle at the rim stands for a value below 0. Gauges are in the
-# order of the drainage tables. *Source: Amazon twin.*
+# Dashed lines are medians; a value below 0 would be a triangle at the rim. Gauges are in the order
+# of the drainage tables. A noisy gauge bounds the score that any model can have. *Source: Amazon
+# twin.*
 
 # %%
 tests = [
@@ -119,7 +121,8 @@ tests = [
 transfer.readable_tests(results.compare(scores, tests))
 
 # %% [markdown]
-# **Table. Is one scheme better at unseen gauges?** Two-sided p-values, paired by gauge. The paper
+# **Table. Is one scheme better at unseen gauges?** Two-sided p-values, paired by gauge; `higher at`
+# counts the gauges. The paper
 # found medians of 0.63 (HydroPyNN), 0.66 (Hybrid(Q,S)) and 0.80 (Hybrid(Q,S)+) on the real Amazon,
 # the last better with p < 0.01 in a paired t-test; the levels of twin and real Amazon do not
 # compare. Gauges on one river are not independent of each other, and those of a fold share one

@@ -141,13 +141,14 @@ error if measurable else print("no gravimetry in this study: ΔS and ET are not 
 # mean square of single years. *Source: Amazon twin, HydroPyNN.*
 #
 # Boxes smear: a box of 3° that lies half in a neighbour's land brings its storage along, and the
-# large rivers with it. Monthly means blur the turn of the year. And HydroPy's storage leaves out
-# the water on its way between two cells. The larger the catchment, the smaller the share of its
-# rim. Over consecutive years much of the boxes' error cancels, because what stands at the end of
-# one year stands at the beginning of the next. Missing days do not cancel: a gauge that is silent
-# in one season errs the same way each year. So compare both pairs of columns before you trust a
-# mean. Two instruments with the same blur can still be compared: that is why a bias is taken
-# between model and observation through the same ruler.
+# large rivers with it. Monthly means blur the turn of the year. And what gravimetry sees of a model
+# leaves out the water on its way between two cells, as HydroPy's storage does; the exact stores
+# above have it. A large catchment has a smaller share of rim, but shape counts as well, and whether
+# a large river passes next door. Over consecutive years much of the boxes' error cancels, because
+# what stands at the end of one year stands at the beginning of the next. Missing days do not
+# cancel: a gauge that is silent in one season errs the same way each year. So compare both pairs of
+# columns before you trust a mean. Two instruments with the same blur can still be compared: that is
+# why a bias is taken between model and observation through the same ruler.
 #
 # ## Which scheme meets the budget?
 
@@ -162,7 +163,9 @@ figures.bias_bars(bias, annual);
 
 # %% [markdown]
 # **Table and Figure 7. Bias of ΔS, Q and ET above the gauge**, mm a⁻¹, mean of the years that
-# count; open dots are single years. Own ET: the model's own against the observed P − Q − ΔS.
+# count; open dots are single years. A total can be right because errors cancel: whether the PET and
+# the parameters behind it are right, {doc}`07_evapotranspiration` and {doc}`08_what_was_learned`
+# tell. Own ET: the model's own against the observed P − Q − ΔS.
 # The row `truth` is not zero: it shows what noise and drift of the instruments do to a bias. A
 # scheme that comes nearer than the truth does so by luck, or because it has fitted that error.
 # *Source: Amazon twin.*
@@ -212,9 +215,12 @@ figures.agreement_table(budget_findings.agreement(evaporation)) if mapped else N
 
 # %% [markdown]
 # **Table. Agreement with the water balance over the sub-basins.** Bias and RMSE in mm a⁻¹, and the
-# correlation from sub-basin to sub-basin. The paper found the pattern in Hybrid(Q,S)+ only. On the
-# twin compare the correlations of all schemes before you credit the network with it: rain and
-# radiation alone draw much of the pattern. *Source: Amazon twin.*
+# correlation from sub-basin to sub-basin; every sub-basin counts alike, small or large. Here a
+# model's own ET is held against P − Q − ΔS with all its error, as in the paper. So look at the row
+# of the truth before you rank schemes, and on the twin at the RMSE to it. The paper found the
+# pattern in Hybrid(Q,S)+ only. On the twin compare the correlations of all schemes before you
+# credit the network with it: rain and radiation alone draw much of the pattern. *Source: Amazon
+# twin.*
 #
 # ### Runoff of the upper Madeira
 #
@@ -230,8 +236,9 @@ figures.runoff_season(season, budget.biases(budgets, observed, fourth, chosen), 
 
 # %% [markdown]
 # **Figure 9. Runoff of sub-basin 4 through the year, and its mean bias.** Months over the days that
-# were observed; the dashed line is the twin's truth. Where a study has no sub-basin 4, its first
-# one is shown. *Source: Amazon twin.*
+# were observed; the dashed line is the twin's truth, whose bar is the error of the observations.
+# The verdicts below take that error off, and look at more years. Where a study has no sub-basin 4,
+# its first one is shown. *Source: Amazon twin.*
 #
 # ## Early and high?
 #
@@ -240,15 +247,16 @@ figures.runoff_season(season, budget.biases(budgets, observed, fourth, chosen), 
 
 # %%
 peaks = floods.peak_errors(ledger, series, observation, main.name, chosen)
-figures.signed(peaks.groupby("scheme", sort=False).mean())
+figures.signed(floods.summary(peaks))
 
 # %% tags=["hide-input"]
 figures.flood_dots(peaks, main.gauge);
 
 # %% [markdown]
 # **Table and Figure. Time and height of the flood against the observed one**, mean over the years;
-# small dots are single years. Flat floods have no sharp time, so one year can be weeks off; the
-# cross, the truth, shows how much of that is noise. *Source: Amazon twin.*
+# small dots are single years. A mean far from the median hangs on one year. Flat floods have no
+# sharp time, so one year can be weeks off; the cross, the truth, shows how much of that is noise.
+# *Source: Amazon twin.*
 #
 # (verdicts-06)=
 # ## What the paper found, and what we find
@@ -274,7 +282,9 @@ verdicts.side_by_side({when: budget_findings.findings(one) for when, one in both
 # discharge alone may lead to the right storage changes; in nature it need not. And its true PET was
 # made to lie above Penman–Monteith where the air is humid: that a scheme with Penman–Monteith
 # evaporates too little is built in. What is not built in is whether training can hide it.
-# Parameters could make up for a wrong PET; Figure 7 shows whether they did.
+# Parameters could make up for a wrong PET; Figure 7 shows whether they did. And its water was made
+# to run off the surface later and to leave the ground sooner than HydroPy's own lags say: that
+# floods of the untrained model come early and high is built in as well.
 #
 # ## What to keep
 #
