@@ -26,7 +26,7 @@ install: $(READY) ## make the virtual environment
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 14) else \
 		"Python %d.%d found, 3.10 to 3.13 needed: make PYTHON=python3.12 ..." % v)'
-	@echo "Installing into $(VENV): about 1.5 GB, some minutes, once"
+	@echo "Installing into $(VENV): about 3.2 GB on disk, some minutes, once"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .

@@ -118,14 +118,8 @@ def find_catchment(study: Study, gauge: str, name: str = "") -> Catchment:
     Raises:
         InputError: no such gauge.
     """
-    stations = [str(station) for station in study.discharge.station.values]
-    gauge = gauge or stations[int(study.discharge.cell_area.argmax("station"))]
-    if gauge not in stations:
-        raise InputError(
-            f"{study.path}: discharge has no gauge '{gauge}'; expected one of: "
-            f"{', '.join(stations)}"
-        )
-    cell = int(study.gauge_cells[stations.index(gauge)])
+    gauge = study.gauge(gauge)
+    cell = int(study.gauge_cells[study.discharge.indexes["station"].get_loc(gauge)])
     return Catchment(name or gauge, gauge, cell, study.basin.catchment(cell))
 
 

@@ -89,22 +89,27 @@ def prepare(
             "hargreaves-samani."
         ),
     ] = "given",
+    force: Annotated[bool, typer.Option(help="Replace a study that stands there.")] = False,
 ) -> None:
     """Import your own basin as a prepared study.
 
     Example: `hybridlib prepare --landsurface landsurface.nc --forcing forcing.nc
     --discharge discharge.nc --output moselle.zarr`
     """
+    from hybridlib.study import Study
     from hybridlib.study import prepare as prepare_study
 
+    if Study(output).has("forcing") and not force:
+        raise InputError(f"{output}: a study stands here; --force replaces it, or name another")
     study = prepare_study(landsurface, forcing, discharge, output, twsa, pet)
     gauges = study.discharge
     for gauge in gauges.station:
         one = gauges.sel(station=gauge)
         note = ", moved to a neighbouring cell" if one.snapped else ""
+        known = f"{float(one.area):,.0f} km2 as published" if one.area > 0 else "no published area"
         console.print(
             f"gauge {gauge.item()}: drains {float(one.cell_area):,.0f} km2 in the network, "
-            f"{float(one.area):,.0f} km2 as published{note}"
+            f"{known}{note}"
         )
     console.print(f"{study.path}: {study.basin.size} cells, {len(study.days)} days")
 

@@ -40,6 +40,8 @@ WITHOUT_STORAGE = ("hydropynn", "hydropynn_q", "hybrid_q")
 """What is left of them where there is no gravimetry."""
 COARSE_DAYS = 120
 """Days on which bfloat16 is tried: a processor without it takes long."""
+ENOUGH_STEPS = 20
+"""Steps below which a training only shows how it works."""
 LIVE_YEARS = 3
 """Years of the training period that a demonstration fits."""
 
@@ -139,7 +141,12 @@ def find_or_train(
 
     Returns:
         The folders of each scheme's runs, by the scheme's name.
+
+    Raises:
+        InputError: no step.
     """
+    if steps < 1:
+        raise InputError(f"live_steps is {steps}; expected at least 1 (retrain trains in full)")
     kept, folders = ROOT / kept, {}
     for name in filter(lambda name: SCHEMES[name].trained, possible_schemes(study)):
         found = [kept / name] if (kept / name).exists() else sorted(kept.glob(f"{name}-member*"))
@@ -154,6 +161,18 @@ def find_or_train(
             folders[name], how = [folder], few if most else "trained in full in"
         report(f"{SCHEMES[name].title}: {how} {', '.join(map(_shown, folders[name]))}")
     return folders
+
+
+def caution(schemes: Mapping[str, Trained]) -> None:
+    """Say that verdicts mean nothing where a scheme was trained for a few steps only, to show it.
+
+    Args:
+        schemes: by title.
+    """
+    configs = {title: one.config for title, one in schemes.items() if one.config}
+    short = [title for title, config in configs.items() if 0 < config["epochs"] < ENOUGH_STEPS]
+    if short:
+        print(f"CAUTION: few steps of training, for show ({', '.join(short)}); no verdict counts")
 
 
 def _is_run_of(folder: Path, study: Study) -> bool:

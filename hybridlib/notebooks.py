@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -87,7 +88,8 @@ def run(
         params_file: YAML with a group ``global`` and one group per notebook.
         overrides: Values as text that win over the file's, as from ``-p key=value``.
         output: Where results go; by default ``notebooks/`` for the unchanged default preset, else
-            ``build/notebooks/PRESET/``. A failed notebook is kept there, in ``failed/``.
+            ``build/notebooks/PRESET/``, with the overrides in the folder's name. A failed notebook
+            is kept there, in ``failed/``.
         publish: False keeps the default preset out of ``notebooks/`` as well.
         folder: The folder of the notebooks.
 
@@ -101,7 +103,8 @@ def run(
     params_file, overrides = Path(params_file), dict(overrides or {})
     jobs = _plan(list(names), params_file, overrides, folder)
     preset = params_file.stem
-    workshop = Path(output) if output else folder.parent / "build" / "notebooks" / preset
+    named = "-".join([preset, *(f"{key}={_in_a_name(text)}" for key, text in overrides.items())])
+    workshop = Path(output) if output else folder.parent / "build" / "notebooks" / named
     publish = publish and output is None and preset == PUBLISHED_PRESET and not overrides
     target = folder if publish else workshop
     columns = (
@@ -112,6 +115,11 @@ def run(
     )
     with Progress(*columns) as progress:
         return [_run_one(job, preset, target, workshop / "failed", progress) for job in jobs]
+
+
+def _in_a_name(text: str) -> str:
+    """A value as it can stand in a folder's name."""
+    return re.sub(r"[^\w.+-]+", "_", text)[:40]
 
 
 def drift(folder: Path = NOTEBOOKS) -> list[str]:
@@ -185,7 +193,10 @@ def _plan(names, params_file, overrides, folder) -> list[_Job]:
 def _read_groups(params_file: Path, known: Sequence[str]) -> dict[str, dict]:
     """Return the groups of a parameter file: ``global`` and one per notebook."""
     if not params_file.is_file():
-        raise InputError(f"no parameter file {params_file}")
+        raise InputError(
+            f"no parameter file {params_file} in {Path.cwd()}; run from the project's folder, or "
+            "give --params with its path"
+        )
     try:
         groups = yaml.safe_load(params_file.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -301,6 +312,7 @@ def _execute(job: _Job, preset: str, result: Path, on_cell) -> nbformat.Notebook
         kernel_name="python3",
         progress_bar=False,
         on_cell=on_cell,
+        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # a stop at the end is no error
     )
     notebook = _strip(nbformat.read(result, as_version=4), preset, job.parameters)
     size = len(nbformat.writes(notebook).encode())

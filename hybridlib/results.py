@@ -169,7 +169,12 @@ def select(results: xr.Dataset, **keys) -> xr.Dataset:
 
 
 def complete(results: xr.Dataset, matrix: Matrix, experiment: str) -> list[str]:
-    """Schemes of an experiment of which every run is finished, in the matrix's order."""
+    """Schemes of an experiment of which every run is finished, in the matrix's order.
+
+    None of one that the matrix does not have.
+    """
+    if experiment not in matrix.experiments:
+        return []
     done: dict[str, bool] = {}
     names = set(results.name.values[results.experiment.values == experiment])
     for run in expand(matrix, [experiment]):

@@ -30,14 +30,18 @@ class Period:
 
     @classmethod
     def parse(cls, text: str) -> Period:
-        """Read "2003-2012".
+        """Read "2003-2012", or a single year.
 
         Raises:
             InputError: anything else.
         """
-        first, dash, last = text.partition("-")
-        if not (dash and first.isdigit() and last.isdigit() and int(first) <= int(last)):
+        first, _, last = text.partition("-") if "-" in text else (text, "", text)
+        if not (first.isdigit() and last.isdigit()):
             raise InputError(f"period '{text}' is not understood; expected years like 2003-2012")
+        if int(first) > int(last):
+            raise InputError(
+                f"period '{text}' ends before it begins; expected years like 2003-2012"
+            )
         return cls(int(first), int(last))
 
     def holds(self, time: pd.DatetimeIndex):

@@ -110,6 +110,21 @@ class Study:
         """The days of the forcing."""
         return schema.check_daily(self.forcing, str(self.path))
 
+    def gauge(self, name: str = "") -> str:
+        """Name of a gauge; empty for the one that drains most.
+
+        Raises:
+            InputError: no such gauge.
+        """
+        stations = [str(station) for station in self.discharge.station.values]
+        name = name or stations[int(self.discharge.cell_area.argmax("station"))]
+        if name not in stations:
+            raise InputError(
+                f"{self.path}: discharge has no gauge '{name}'; expected one of: "
+                f"{', '.join(stations)}"
+            )
+        return name
+
     @cached_property
     def gauge_cells(self) -> np.ndarray:
         """Index of each gauge's cell, (station,)."""

@@ -15,7 +15,7 @@ from hybridlib.evaluation import open_untrained
 from hybridlib.schema import SECONDS_PER_DAY, InputError
 from hybridlib.schemes import SCHEMES
 from hybridlib.splits import Period
-from hybridlib.study import write_group
+from hybridlib.study import Study, write_group
 from hybridlib.twin import geography
 
 MONTHS = pd.date_range("2002-11-01", "2004-12-01", freq="MS")
@@ -95,9 +95,11 @@ def amazon():
     areas = ("station", gauges.area_network_km2.to_numpy())
     discharge = xr.Dataset({"cell_area": areas}, station)
     discharge["area"] = "station", gauges.area_km2.to_numpy()
-    return SimpleNamespace(
+    study = SimpleNamespace(
         basin=basin, discharge=discharge, gauge_cells=np.array(cells), path="amazon", place=place
     )
+    study.gauge = lambda name: Study.gauge(study, name)
+    return study
 
 
 def test_are_the_nine_sub_basins_apart_and_as_large_as_published(amazon):

@@ -66,6 +66,19 @@ def test_are_kept_weights_taken_for_their_own_study_only(study, folders, tmp_pat
         assert not {*found["hybrid_q"]} & {*folders["hybrid_q"]}
 
 
+def test_is_a_training_of_no_step_refused_and_one_of_few_told(study, folders, capsys):
+    with pytest.raises(InputError, match="live_steps is 0; expected at least 1"):
+        comparison.find_or_train(study, "runs", 0)
+    schemes = comparison.open_all(study, folders)
+    comparison.caution(schemes)
+    told = capsys.readouterr().out
+    assert told.startswith("CAUTION: few steps of training, for show (HydroPyNN(Q), Hybrid(Q));")
+    long = {title: replace(one, config=one.config and one.config | {"epochs": 60})
+            for title, one in schemes.items()}  # fmt: skip
+    comparison.caution(long)
+    assert not capsys.readouterr().out
+
+
 def test_is_only_a_finished_run_listed_among_schedules(study, folders, tmp_path):
     (run,) = folders["hybrid_q"]
     half = shutil.copytree(run, tmp_path / "half")

@@ -408,6 +408,12 @@ def test_are_settings_compared_where_the_study_is_not_there(performed, tmp_path)
         finished(replace(clone, settings=replace(same, epochs=5)))
 
 
+def test_has_an_experiment_that_the_matrix_lacks_no_finished_scheme(performed):
+    gathered = results.collect(performed)
+    assert results.complete(gathered, performed, "space") == ["hydropynn", "hybrid_q"]
+    assert results.complete(gathered, performed, "temporal") == []
+
+
 def test_is_what_was_not_run_listed_with_its_cost(performed):
     groups = {"space": TASK | {"schemes": ["hybrid_q"], "epochs": 2},
               "more": {"schemes": ["hybrid_q"], "epochs": 10, "choose": False},

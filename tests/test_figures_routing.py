@@ -84,6 +84,8 @@ def test_is_no_time_lost_in_the_sink_nor_in_the_cell_of_the_start():
 def test_is_a_pulse_that_has_not_passed_given_no_centre():
     model = _model()
     path = routing.path_to_outlet(model.basin)
+    with pytest.raises(InputError, match="days is 0; expected at least 1, to follow a pulse"):
+        routing.follow_pulse(model, path[0], 0)
     timing = routing.pulse_timing(routing.follow_pulse(model, path[0], 1), path)
     assert timing["mean"].iloc[0] == 0.0
     assert np.isnan(timing["mean"].iloc[-1])

@@ -498,6 +498,14 @@ def _command_line(monkeypatch, capsys, *arguments):
     return end.value.code, " ".join(capsys.readouterr().err.split())
 
 
+def test_does_the_command_replace_a_study_only_when_told_to(files, tmp_path, monkeypatch, capsys):
+    inputs = [f"--{name}={path}" for name, path in files[0].items()]
+    command = ["prepare", *inputs, f"--output={tmp_path / 'study.zarr'}"]
+    for more, code, told in (([], 0, ""), ([], 2, "a study stands here;"), (["--force"], 0, "")):
+        ended = _command_line(monkeypatch, capsys, *command, *more)
+        assert ended[0] == code and told in ended[1]
+
+
 def test_does_the_command_line_say_it_in_one_sentence(files, tmp_path, monkeypatch, capsys):
     paths, spoil = files
     spoil("forcing", _units("Precip", "mm/day"))

@@ -55,14 +55,17 @@ def test_do_values_reach_the_notebook_from_file_and_command_line(folder):
     asked = {"verbose": "true", "basin": "12"}
     (path,) = notebooks.run(["01_small"], file, asked, folder=folder)
     assert printed(path).startswith("7 1.0 12 True")
-    assert path == folder.parent / "build" / "notebooks" / "smoke" / "01_small.ipynb"
+    named = "smoke-verbose=true-basin=12"
+    assert path == folder.parent / "build" / "notebooks" / named / "01_small.ipynb"
 
 
 def test_is_the_unchanged_default_preset_the_only_one_published(folder):
     file = params(folder, "global: {seed: 1}\n")
     asked = notebooks.run(["01_small"], file, {"seed": "2"}, folder=folder)
     kept = notebooks.run(["01_small"], file, publish=False, folder=folder)
-    assert asked == kept == [folder.parent / "build" / "notebooks" / "default" / "01_small.ipynb"]
+    workshop = folder.parent / "build" / "notebooks"
+    assert kept == [workshop / "default" / "01_small.ipynb"]
+    assert asked == [workshop / "default-seed=2" / "01_small.ipynb"], "two seeds, two results"
     assert not (folder / "01_small.ipynb").exists()
     assert notebooks.run(["01_small"], file, folder=folder) == [folder / "01_small.ipynb"]
     assert notebooks.drift(folder) == ["py/02_other.py has no 02_other.ipynb"]
@@ -120,7 +123,7 @@ def test_is_a_wrong_parameter_refused_before_anything_runs(folder, text, asked, 
 def test_is_an_unknown_notebook_or_file_refused(folder):
     with pytest.raises(InputError, match="no notebook '09_late', there are: 01_small, 02_other"):
         notebooks.run(["09_late"], params(folder, ""), folder=folder)
-    with pytest.raises(InputError, match="no parameter file"):
+    with pytest.raises(InputError, match="no parameter file .*; run from the project's folder"):
         notebooks.run([], folder / "absent.yml", folder=folder)
 
 

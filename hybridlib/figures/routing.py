@@ -23,7 +23,7 @@ from hybridlib.hydropy.routing import (
     transfer_by_masks,
 )
 from hybridlib.rnn import HydroPyNN
-from hybridlib.schema import EARTH_RADIUS
+from hybridlib.schema import EARTH_RADIUS, InputError
 from hybridlib.study import gridded
 
 COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
@@ -268,7 +268,12 @@ def follow_pulse(model: HydroPyNN, cell: int, days: int) -> xr.Dataset:
         ``dis`` (day, cell), what leaves each cell, m3 d-1; ``stored`` (day), what the river
         stores hold and what is in transit at the day's end, m3; ``freshwater`` (day), what has
         left the domain that day, m3 d-1.
+
+    Raises:
+        InputError: no day.
     """
+    if days < 1:
+        raise InputError(f"days is {days}; expected at least 1, to follow a pulse")
     state = model.empty_state()
     riverstor, infl = state.riverstor, state.infl
     lag = tf.constant(model.lags.lag_river, model.dtype)

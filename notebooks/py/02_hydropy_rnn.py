@@ -29,7 +29,7 @@
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study to run
 gauge: str = ""  # gauge to look at closely; the one that drains most by default
-first_year: int = 0  # scores start here; 0: two years after the record begins
+first_year: int = 0  # scores start here; 0: two years after the record begins, or its last
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -43,9 +43,8 @@ from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
 data = open_or_make(study)
-largest = str(data.discharge.station.values[int(data.discharge.cell_area.argmax("station"))])
-gauge = gauge or largest
-first_year = first_year or data.days[0].year + 2
+gauge = data.gauge(gauge)
+first_year = first_year or min(data.days[0].year + 2, data.days[-1].year)
 
 # %% [markdown]
 # ## The network, unfolded

@@ -201,6 +201,7 @@ schemes.score_boxes(scores, ceiling=ceiling);
 # "Not reproduced" can also mean that the opposite was found: read the two medians.
 
 # %%
+comparison.caution(trained)
 verdicts.judge_all(findings.SCHEME_CLAIMS, findings.scheme_numbers(medians))
 
 # %% [markdown]

@@ -100,7 +100,7 @@ comparison.train_live(small, "hybrid_qs", live_steps, split="spatial", fold=1, f
 
 # %% tags=["hide-input"]
 spatial = results.complete(scores, plan, "spatial")
-transfer.scores_by_gauge(scores, spatial, stations);
+transfer.scores_by_gauge(scores, spatial, stations) if spatial else print("not run yet");
 
 # %% [markdown]
 # **Figure 6a. Each gauge by a model that never saw it.** Four-fold cross-validation, all years.
@@ -130,15 +130,16 @@ transfer.readable_tests(results.compare(scores, tests))
 
 # %% tags=["hide-input"]
 pairs = {SCHEMES[name].title: results.held_out_pairs(plan, "spatial", name) for name in spatial}
-schemes.hydrographs(pairs, stations[0]);
+schemes.hydrographs(pairs, stations[0]) if pairs else print("not run yet");
 
 # %% [markdown]
 # **Figure 6b. The most downstream gauge, held out.** Much of its water is measured at trained
 # gauges above it, so this is not an ungauged place. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
-grid = list(pairs.values())[-1].mean("member")
-hydrographs.hydrograph_grid(grid, title=list(pairs)[-1]);
+richest = list(pairs)[-1] if pairs else ""
+grid = pairs[richest].mean("member") if pairs else None
+hydrographs.hydrograph_grid(grid, title=richest) if pairs else print("not run yet");
 
 # %% [markdown]
 # **Figure S5. All gauges, each from the fold that held it out.** *Source: Amazon twin.*
@@ -147,7 +148,7 @@ hydrographs.hydrograph_grid(grid, title=list(pairs)[-1]);
 
 # %% tags=["hide-input"]
 both = results.complete(scores, plan, "spatiotemporal")
-transfer.part_boxes(scores, "spatiotemporal", both);
+transfer.part_boxes(scores, "spatiotemporal", both) if both else print("not run yet");
 
 # %% [markdown]
 # **Figure S6. From what was trained on to what shares nothing with it.** Schemes of which every
@@ -171,7 +172,8 @@ transfer.weight_sweep(scores, swept, ["weights"]) if swept else print("not run y
 # %%
 pd.options.display.float_format = "{:.3f}".format
 pair = [("temporal", "conv3d"), ("rival", "fcnn")]
-results.rivals(scores, pair, "hybrid_qs_plus")
+there = {name for name, _ in pair} <= set(scores.experiment.values)
+results.rivals(scores, pair, "hybrid_qs_plus") if there else print("not run yet")
 
 # %% [markdown]
 # **Table S2. Two replacement networks in Hybrid(Q,S)+.** `conv3d` sees the cells and days around
@@ -184,7 +186,7 @@ results.rivals(scores, pair, "hybrid_qs_plus")
 
 # %% tags=["hide-input"]
 repeated = [name for name in results.complete(scores, plan, "temporal") if name != "hydropynn"]
-transfer.member_spread(scores, repeated);
+transfer.member_spread(scores, repeated) if repeated else print("not run yet");
 
 # %% [markdown]
 # **Figure S9. The same training from other starts.** A bar a member: its median over gauges (left)

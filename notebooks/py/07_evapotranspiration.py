@@ -229,6 +229,7 @@ regions
 # ## What the paper found, and what we find on the twin
 
 # %%
+comparison.caution(trained)
 distance = evaporation.distance_to_truth(data, fields, season, pets, years) if twin else None
 learns = trained[focus].problem.scheme.replacement
 compared = evaporation.Compared(focus, learns, season, regions, links, distance)

@@ -114,6 +114,7 @@ attention.parameterization(data, explained);
 # against the shares above, and against those of Hybrid(Q,S)+ where it was trained.
 
 # %%
+comparison.caution(trained)
 shares, plus = {title: explained}, trained.get("Hybrid(Q,S)+")
 if plus and plus is not trained[title]:
     extra = interpret.expected_gradients(plus.learners, parameter, land, samples)
