@@ -79,13 +79,13 @@ def _measure_sub_basins(evaporation: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def named(measured: pd.DataFrame) -> dict[str, float]:
-    """Give every measure a name of its own, such as "ET bias Hybrid(Q,S)".
+    """Give every measure a name of its own, such as "ET bias, Hybrid(Q,S)".
 
     Args:
         measured: of :func:`measure`.
     """
     return {
-        f"{name} {title}": float(value)
+        f"{name}, {title}": float(value)
         for title, row in measured.iterrows()
         for name, value in row.dropna().items()
     }
@@ -111,7 +111,7 @@ def _claim(
     text: str, paper: str, measure: str, titles, holds, section: str = "4.3", **more
 ) -> Claim:
     """A claim about one measure of some schemes."""
-    numbers = tuple(f"{measure} {title}" for title in titles)
+    numbers = tuple(f"{measure}, {title}" for title in titles)
     return Claim(section, text, paper, numbers, holds, **more)
 
 
@@ -141,15 +141,15 @@ CLAIMS = (
     _claim("learning PET makes the bias of ET smaller", "ET −37, ≈ 0 mm",
            "ET bias", [_QS, _PLUS], lambda qs, plus: abs(plus) < abs(qs) - NEGLIGIBLE),
     Claim("4.3", "learning PET leaves no bias in any term", "≈ 0",
-          tuple(f"{term} bias {_PLUS}" for term in ("ΔS", "Q", "ET")),
+          tuple(f"{term} bias, {_PLUS}" for term in ("ΔS", "Q", "ET")),
           lambda *terms: max(map(abs, terms)) <= NEGLIGIBLE),
     Claim("4.3", "without it, ET is too low in sub-basins 1, 3 and 5", "notably",
-          tuple(f"sub-basin {number} ET bias {_QS}" for number in (1, 3, 5)),
+          tuple(f"sub-basin {number} ET bias, {_QS}" for number in (1, 3, 5)),
           lambda *terms: "not testable, the paper's sub-basins are not known"),
     _claim("learning PET brings the sub-basins' ET nearer", "Figure 8e",
            "sub-basin ET RMSE", [_QS, _PLUS], lambda qs, plus: plus < qs - NEGLIGIBLE),
     _claim("learning PET draws their pattern better", "Figure 8b–d",
-           "sub-basin ET r", [_QS, _PLUS], better, bound=f"sub-basin ET r {TRUTH}"),
+           "sub-basin ET r", [_QS, _PLUS], better, bound=f"sub-basin ET r, {TRUTH}"),
     _claim("with learned PET, ET is lowest in sub-basin 4", "low",
            "sub-basin 4 ET rank", [_QS, _PLUS],
            lambda qs, plus: "not testable, it is without, too" if qs == plus == 1 else plus == 1),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ class Claim:
         section: of the paper.
         text: the finding.
         paper: the paper's numbers, where it gives them.
-        numbers: names of those that judge it.
+        numbers: names of those that judge it: a measure or, after a comma, whose it is, too.
         holds: called with them; whether the finding holds here.
         bound: name of a score that no model can be expected to exceed.
         not_testable: why nothing here can judge it; empty where something does.
@@ -126,9 +127,7 @@ def judge(claim: Claim, numbers: Mapping[str, float], twin: bool = False) -> dic
         "section": claim.section,
         "the paper found": claim.text,
         "its numbers": claim.paper,
-        "here": ", ".join(f"{n}: {v:.3g}" for n, v in zip(claim.numbers, values, strict=True))
-        if known
-        else "–",
+        "here": _listed(claim.numbers, values) if known else "–",
     }
     if claim.not_testable or not known:
         why = claim.not_testable or "the numbers are missing"
@@ -137,9 +136,21 @@ def judge(claim: Claim, numbers: Mapping[str, float], twin: bool = False) -> dic
     ceiling = numbers.get(claim.bound, np.nan)
     refuted = held is not None and not held
     if not isinstance(held, str) and not refuted and ceiling - min(values) <= UNDECIDED:
-        row["here"] += f", {claim.bound}: {ceiling:.3g}"
+        row["here"] = _listed([*claim.numbers, claim.bound], [*values, ceiling])
         held = "not testable, too near the ceiling"
     return row | {"verdict": GIVEN if claim.given and twin and held is True else in_words(held)}
+
+
+def _listed(names: Iterable[str], values: Iterable[float]) -> str:
+    """Numbers in words, such as "NSE of Q: HydroPyNN 0.59, Hybrid(Q,S) 0.66; members 10"."""
+    named = [
+        (*name.rpartition(", ")[::2], f"{v:.3g}") for name, v in zip(names, values, strict=True)
+    ]
+    parts = []
+    for measure, group in groupby(named, key=lambda one: one[0]):
+        text = ", ".join(f"{title} {value}" for _, title, value in group)
+        parts.append(f"{measure}: {text}" if measure else text)
+    return "; ".join(parts)
 
 
 def judge_all(

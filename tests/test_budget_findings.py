@@ -36,8 +36,8 @@ def test_are_the_papers_own_numbers_found_to_bear_it_out():
     found = budget_findings.findings(paper()).table
     assert set(found.verdict.drop(8)) == {"reproduced"}
     assert found.verdict[8] == "not testable, the paper's sub-basins are not known"
-    assert found.here[1] == "ΔS bias Hybrid(Q): 26"
-    assert found.here[10] == "sub-basin ET r Hybrid(Q,S): 0.3, sub-basin ET r Hybrid(Q,S)+: 0.9"
+    assert found.here[1] == "ΔS bias: Hybrid(Q) 26"
+    assert found.here[10] == "sub-basin ET r: Hybrid(Q,S) 0.3, Hybrid(Q,S)+ 0.9"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_is_the_error_of_the_observations_not_held_against_a_scheme():
     table.loc[TRUTH] = 0.0
     table.loc[TRUTH, "ET bias"] = -6
     found = budget_findings.findings(table).table
-    assert found.verdict[2] == "not reproduced" and found.here[2] == "ET bias Hybrid(Q): -9"
+    assert found.verdict[2] == "not reproduced" and found.here[2] == "ET bias: Hybrid(Q) -9"
     given = found.verdict[found.verdict == "not testable, built into the twin"]
     assert given.index.tolist() == [13, 14], "floods of the untrained model"
     table.loc["HydroPyNN", "peak days late"] = 3
@@ -119,7 +119,7 @@ def test_are_verdicts_that_depend_on_the_years_both_given():
 
     same = joined()
     assert set(same.verdict.drop(8)) == {"reproduced"}
-    assert same.here[1] == "ΔS bias Hybrid(Q): 26"
+    assert same.here[1] == "ΔS bias: Hybrid(Q) 26"
     other.loc["Hybrid(Q)", "ΔS bias"] = 9
     apart = joined().verdict
     assert apart[1] == "reproduced (2013-2016); not reproduced (2003-2016)"

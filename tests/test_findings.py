@@ -39,7 +39,7 @@ def test_is_each_claim_judged_by_its_own_medians():
         "reproduced",
         "reproduced",
     ]
-    assert found.here[1] == "NSE of Q, HydroPyNN: 0.6, NSE of Q, HydroPyNN(Q,S): 0.76"
+    assert found.here[1] == "NSE of Q: HydroPyNN 0.6, HydroPyNN(Q,S) 0.76"
     numbers["NSE of Q, Hybrid(Q,S)"] -= 0.2
     assert judge_all(findings.SCHEME_CLAIMS, numbers).table.verdict[2] == "not reproduced"
 
