@@ -195,7 +195,7 @@ transfer.member_spread(scores, repeated) if repeated else print("not run yet");
 #
 # ## The whole matrix
 
-# %%
+# %% tags=["nowrap"]
 results.wide(results.summary(scores))
 
 # %% [markdown]

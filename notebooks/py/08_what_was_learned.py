@@ -48,7 +48,7 @@ from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
 pd.options.display.float_format = "{:.3g}".format
-pd.options.display.max_colwidth = 80
+pd.options.display.max_colwidth = 160
 data = open_or_make(study)
 twin, land = data.has("truth"), data.basin.land
 print(f"{data.attrs['title']} ({data.attrs['source']}): {land.sum()} cells with land")
@@ -231,7 +231,7 @@ types = interpret.vegetation_types(data)
 short = {"days short of water (%)": recovery.limited_days(data)} if twin else {}
 fields = {name: identifiability.land_mean(one, parameter) for name, one in trained.items()}
 fields |= {TRUTH: true.value.values} | short if twin else {}
-interpret.means_by_type(types, fields) if types else print("this study has no vegetation types")
+interpret.means_by_type(types, fields).T if types else print("this study has no vegetation types")
 
 # %% [markdown]
 # **Table. Mean of the parameter over each vegetation type.** Last, the share of days on which the
