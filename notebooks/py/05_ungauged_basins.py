@@ -287,5 +287,11 @@ verdicts.judge_all(findings.TRANSFER_CLAIMS, numbers)
 # .venv/bin/hybridlib experiments --matrix mine.yml --workers 2
 # ```
 #
-# The other worker takes the lost run over, from the last step that was written.
+# The other worker takes the lost run over, from the last step that was written. To see this page
+# for your matrix:
+#
+# ```bash
+# .venv/bin/hybridlib results --matrix mine.yml
+# .venv/bin/hybridlib notebooks 05_ungauged_basins --params params/smoke.yml -p matrix=mine.yml
+# ```
 # ````
