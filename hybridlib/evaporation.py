@@ -16,7 +16,7 @@ from hybridlib.schema import SECONDS_PER_DAY, InputError
 from hybridlib.schemes import TRUTH, find_scheme
 from hybridlib.splits import Period
 from hybridlib.study import Study, gridded
-from hybridlib.verdicts import GIVEN, NOT_TESTABLE, Held, Verdicts, in_words
+from hybridlib.verdicts import GIVEN, Held, Verdicts, tell
 
 FORMULAS = {
     "penman-monteith": "Penman–Monteith",
@@ -363,14 +363,13 @@ def pet_findings(compared: Compared) -> Verdicts:
         where a formula or a region is missing, or where the scheme learns no PET.
     """
     possible = compared.learns and set(compared.four) <= set(compared.season)
-    rows = []
+    found = []
     for claim, judge in CLAIMS.items():
         held, here = judge(compared) if possible else (False, "")
         if claim in BUILT_IN and held and TRUTH in compared.season:
             held = GIVEN
-        verdict = in_words(held if here else NOT_TESTABLE)
-        rows.append({"the paper found": claim, "here": here or "–", "verdict": verdict})
-    return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)), "5.1")
+        found.append((claim, here, held))
+    return tell(found, "5.1")
 
 
 def _way(part: str, low: float, high: float) -> Callable[[Compared], tuple[Held, str]]:

@@ -282,13 +282,13 @@ def perform(run: Run, report: Callable[[dict], None] | None = None) -> str:
     config = configuration(run.settings, study, split)
     refuse_another_run(folder, config, resume=True)  # leaves what is no run untouched
     with claimed(folder):
-        refuse_another_run(folder, config, resume=True)
         if find_scheme(run.settings.scheme).trained:
             train(run.settings, folder, resume=True, progress=report)
             problem, learners = evaluation.open_run(folder)
             if not (folder / PROVENANCE).exists():
                 provenance.write_commits(folder, ["unknown"])
         else:
+            refuse_another_run(folder, config, resume=True)  # as training does for itself
             write_config(folder, config)
             provenance.write_commits(folder, [provenance.RUNNING])
             problem, learners = evaluation.open_untrained(study, run.settings.scheme, split)

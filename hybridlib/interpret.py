@@ -25,7 +25,7 @@ from hybridlib.schema import InputError
 from hybridlib.schemes import Learner
 from hybridlib.study import Study, gridded
 from hybridlib.twin import truth
-from hybridlib.verdicts import NOT_TESTABLE, Verdicts, in_words
+from hybridlib.verdicts import NOT_TESTABLE, Verdicts, tell
 
 VEGETATION = ("lai_avg", "lai_max", "lai_diff", "fveg_avg", "fveg_max", "fveg_diff")
 """Attributes whose shares are added up to that of the vegetation."""
@@ -441,9 +441,7 @@ def claims(study: Study, explained: xr.Dataset) -> Verdicts:
         _claim_of_cold(study, explained),
         _claim_of_height(study, explained),
     )
-    rows = [(text, here, in_words(held)) for text, here, held in found]
-    columns = ["the paper found", "here", "verdict"]
-    return Verdicts(pd.DataFrame(rows, range(1, len(rows) + 1), columns), "5.2")
+    return tell(found, "5.2")
 
 
 def _claims_of_order(explained: xr.Dataset):

@@ -19,7 +19,7 @@ from hybridlib.schema import SECONDS_PER_DAY, InputError, Variable, check_values
 from hybridlib.schemes import SCHEMES, TRUTH
 from hybridlib.splits import Period
 from hybridlib.study import Study
-from hybridlib.verdicts import NOT_TESTABLE, SIGNIFICANT, Verdicts, in_words
+from hybridlib.verdicts import SIGNIFICANT, Verdicts, tell
 
 SITES = {"K34": (-2.609, -60.209), "K67": (-2.857, -54.959)}
 """Latitude and longitude of the two flux towers of the LBA programme."""
@@ -465,14 +465,14 @@ def tower_findings(table: pd.DataFrame, schemes: tuple[str, ...]) -> Verdicts:
             chosen["within its range"].map("{:.1%} of days".format),
         ),
     }
-    rows = []
+    found = []
     for claim, (shows, shown) in claims.items():
         here = "; ".join(f"{' '.join(place)}: {text}" for place, text in shown.items())
-        held = bool(shows[chosen.index].all()) if here else NOT_TESTABLE
-        if held is True and _untrained_does(shows):
+        held = bool(shows[chosen.index].all())
+        if held and _untrained_does(shows):
             held = "not testable, the untrained model does so, too"
-        rows.append({"the paper found": claim, "here": here or "–", "verdict": in_words(held)})
-    return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)), "4.3")
+        found.append((claim, here, held))
+    return tell(found, "4.3")
 
 
 def _correlation_text(row: pd.Series) -> str:

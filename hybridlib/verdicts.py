@@ -59,6 +59,25 @@ def in_words(held: Held) -> str:
     return "reproduced" if held else "not reproduced"
 
 
+def tell(findings: Iterable[tuple[str, str, Held]], section: str) -> Verdicts:
+    """Verdicts on findings, numbered from 1.
+
+    Args:
+        findings: the finding, our numbers in words, and whether it holds; without numbers it is
+            not testable.
+        section: of the paper.
+    """
+    rows = [
+        {
+            "the paper found": finding,
+            "here": here or "–",
+            "verdict": in_words(held if here else NOT_TESTABLE),
+        }
+        for finding, here, held in findings
+    ]
+    return Verdicts(pd.DataFrame(rows, index=range(1, len(rows) + 1)), section)
+
+
 @dataclass(frozen=True)
 class Claim:
     """A finding of the paper.

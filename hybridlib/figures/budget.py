@@ -16,7 +16,7 @@ from hybridlib import maps
 from hybridlib.basin import Basin
 from hybridlib.budget import Catchment, on_grid
 from hybridlib.budget_findings import SHORT
-from hybridlib.figures.hydrographs import name_of
+from hybridlib.figures.hydrographs import MONTHS, name_of
 from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
 from hybridlib.schema import InputError
 from hybridlib.schemes import TRUTH
@@ -26,7 +26,6 @@ from hybridlib.style import OBSERVED
 
 MILLIMETRES = "mm a⁻¹"
 NAMES = {"dS": "ΔS", "Q": "Q", "ET": "ET = P − Q − ΔS"}
-MONTHS = list("JFMAMJJASOND")
 
 
 def _colour(title: str) -> str:

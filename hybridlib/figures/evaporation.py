@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from hybridlib import maps
 from hybridlib.evaporation import FORMULAS, LOW, MIDDLE
 from hybridlib.figures.geography import covers_amazon
+from hybridlib.figures.hydrographs import MONTHS
 from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
 from hybridlib.schemes import TRUTH
 from hybridlib.splits import Period
@@ -156,7 +157,7 @@ def tower_season(
         month = seen.groupby("time.month").mean()
         ax.plot(month.month, month, "o-", ms=4, color=OBSERVED, label="tower")
         ax.set(title=name, xlabel="month")
-        ax.set_xticks(range(1, 13), list("JFMAMJJASOND"))
+        ax.set_xticks(range(1, 13), MONTHS)
     axes[0, 0].set(ylabel="mean ET (mm d⁻¹)", ylim=(0, None))
     fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return fig

@@ -13,6 +13,7 @@ from hybridlib.metrics import nse
 from hybridlib.study import gridded
 from hybridlib.style import OBSERVED, SCHEME_COLOURS
 
+MONTHS = list("JFMAMJJASOND")
 SIMULATED = SCHEME_COLOURS["HydroPyNN"]
 LAYERS = {
     "rootmoist": ("soil", "#8c6d31"),
@@ -83,7 +84,7 @@ def seasonal_hydrograph(pair: xr.Dataset, station: str):
     ax.plot(mean.month, mean.discharge_observed, color=OBSERVED, label="observed", **style)
     simulated = mean.discharge_simulated
     ax.plot(mean.month, simulated, color=SIMULATED, label="HydroPyNN, untrained", **style)
-    ax.set_xticks(range(1, 13), list("JFMAMJJASOND"))
+    ax.set_xticks(range(1, 13), MONTHS)
     ax.set(ylim=(0, None), xlabel="month", ylabel="discharge (1000 m³ s⁻¹)")
     ax.set_title(name_of(station))
     ax.legend(loc="lower left")

@@ -12,16 +12,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from hybridlib.figures.hydrographs import name_of
-from hybridlib.figures.schemes import colour_of
+from hybridlib.figures.schemes import SEEN, colour_of
 from hybridlib.results import PARTS, part_of, select
 from hybridlib.schema import InputError
 from hybridlib.schemes import SCHEMES
 
-SERIES = {
-    "discharge": "discharge at gauges",
-    "twsa": "water storage on boxes",
-    "evap": "evapotranspiration",
-}
+SERIES = SEEN | {"evap": "evapotranspiration"}
 MEDIANS = {"discharge": "station", "twsa": "box"}
 """Series that have a median, and over what."""
 LOWEST = -0.2
