@@ -50,11 +50,11 @@ def test_is_another_twin_in_its_place_refused(made):
         make_twin("smoke", 5, made.path)
 
 
-def test_is_a_twin_by_older_code_made_anew(made, tmp_path):
+def test_is_a_twin_of_another_version_made_anew(made, tmp_path):
     path = tmp_path / "old.zarr"
     shutil.copytree(made.path, path)
     attrs = json.loads((path / ".zattrs").read_text())
-    (path / ".zattrs").write_text(json.dumps(attrs | {"code": "older"}))
+    (path / ".zattrs").write_text(json.dumps(attrs | {"version": "0"}))
     study, anew = make_twin("smoke", 3, path)
     assert anew and _digest(study.path) == _digest(made.path)
 
