@@ -242,7 +242,7 @@ def _open_members(problem: Problem, folders: Sequence[Path]) -> Trained:
             problem.learner(config["seed"] + m, config["precision"])
             for m in range(config["members"])
         ]
-        load_weights(folder / WEIGHTS, own)
+        load_weights(folder / WEIGHTS, own, config)
         history = pd.read_csv(folder / HISTORY).set_index(["phase", "epoch"])
         if members:
             history = history.drop(columns="seconds")

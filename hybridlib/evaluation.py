@@ -61,7 +61,7 @@ def open_run(folder: Path | str, study: Path | str | None = None) -> tuple[Probl
     learners = [
         problem.learner(settings.seed + m, settings.precision) for m in range(settings.members)
     ]
-    load_weights(folder / WEIGHTS, learners)
+    load_weights(folder / WEIGHTS, learners, config)
     return problem, learners
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import time
@@ -37,6 +38,8 @@ from hybridlib.splits import (
 from hybridlib.study import Study, open_study
 
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
+DIGEST = "configuration"
+"""Attribute of the weights file that names the configuration it belongs to."""
 CHECKPOINT, LOCK = Path("checkpoints") / "last.npz", Path("checkpoints") / "lock"
 ROOM = 2**16
 """Room for the weights file's own structure, bytes a member."""
@@ -250,7 +253,7 @@ def train(
             fit.save(folder / CHECKPOINT)
             if progress is not None:
                 progress(row)
-        return save_weights(folder / WEIGHTS, fit.learners)
+        return save_weights(folder / WEIGHTS, fit.learners, config)
 
 
 @contextmanager
@@ -566,6 +569,24 @@ def read_config(folder: Path | str) -> dict:
     return config
 
 
+def digest(config: dict) -> str:
+    """A short name for a configuration, by which weights know whose they are.
+
+    It is made of names and values. What stands at its default is left out, so that a new setting
+    changes no digest; the study's place and the versions are no part of it.
+
+    Args:
+        config: of :func:`configuration` or :func:`read_config`.
+    """
+    usual = {field.name: field.default for field in fields(Settings)} | {"held_out": []}
+    kept = {
+        name: value
+        for name, value in config.items()
+        if name not in ("study", "versions") and value != usual.get(name)
+    }
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def configured_split(config: dict) -> Split:
     """The split of a run's configuration."""
     train, validation = (Period.parse(config[name]) for name in ("train", "validation"))
@@ -586,8 +607,8 @@ class _Members(keras.Model):
         self.built = True
 
 
-def save_weights(path: Path, learners: list[Learner]) -> Path:
-    """Write the weights of all members."""
+def save_weights(path: Path, learners: list[Learner], config: dict) -> Path:
+    """Write the weights of all members, and the digest of the configuration they belong to."""
     members = _Members(learners)
     with written_whole(path) as part:
         # On a full disk HDF5 would end the process: see first that there is room.
@@ -596,30 +617,34 @@ def save_weights(path: Path, learners: list[Learner]) -> Path:
         whole = part.with_name("part.weights.h5")
         try:
             members.save_weights(whole)
+            with h5py.File(whole, "r+") as file:
+                file.attrs[DIGEST] = digest(config)
             whole.replace(part)
         finally:
             whole.unlink(missing_ok=True)
     return path
 
 
-def load_weights(path: Path, learners: list[Learner]) -> None:
+def load_weights(path: Path, learners: list[Learner], config: dict) -> None:
     """Read the weights of all members.
 
     Raises:
-        InputError: no such file, or weights of another scheme, basin or number of members.
+        InputError: no such file, or weights of another configuration, scheme, basin or number of
+            members.
     """
     if not path.is_file():
         raise InputError(f"{path}: no weights here; the training has not ended (--resume ends it)")
     members = _Members(learners)
     try:
-        found, expected = _arrays(path), len(members.weights)
-        if found != expected:
-            raise ValueError(f"found {found} arrays, expected {expected}")
+        found, own = _arrays(path)
+        expected = len(members.weights), digest(config)
+        if found != expected[0]:
+            raise ValueError(f"found {found} arrays, expected {expected[0]}")
+        if own != expected[1]:
+            raise ValueError(f"found those of configuration {own}, expected {expected[1]}")
         members.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
-        raise InputError(
-            f"{path}: weights of another scheme, basin or ensemble ({_reason(error)})"
-        ) from None
+        raise InputError(f"{path}: weights of another configuration ({_reason(error)})") from None
 
 
 def _reason(error: Exception) -> str:
@@ -627,9 +652,12 @@ def _reason(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _arrays(path: Path) -> int:
-    """Number of arrays in a weights file; Keras would not mind any that it does not ask for."""
+def _arrays(path: Path) -> tuple[int, str]:
+    """Number of arrays in a weights file, and the digest of its configuration.
+
+    Keras would not mind any arrays that it does not ask for.
+    """
     found = []
     with h5py.File(path) as file:
         file.visititems(lambda _, item: found.append(isinstance(item, h5py.Dataset)))
-    return sum(found)
+        return sum(found), str(file.attrs.get(DIGEST, "none"))

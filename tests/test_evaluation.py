@@ -7,6 +7,7 @@ import resource
 import shutil
 
 import cases
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,7 +22,17 @@ from hybridlib.schema import SECONDS_PER_DAY
 from hybridlib.schemes import Learner, find_scheme
 from hybridlib.simulate import study_model, study_weather
 from hybridlib.splits import Period, Split
-from hybridlib.training import CONFIG, HISTORY, WEIGHTS, Settings, save_weights, train
+from hybridlib.training import (
+    CONFIG,
+    DIGEST,
+    HISTORY,
+    WEIGHTS,
+    Settings,
+    digest,
+    read_config,
+    save_weights,
+    train,
+)
 
 SPLIT = Split(Period(2002, 2003), Period(2004, 2004))
 
@@ -229,13 +240,17 @@ def _half_of_the_weights(folder, problem):
     (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
 
 
+def _save(folder, learners):
+    save_weights(folder / WEIGHTS, learners, read_config(folder))
+
+
 def _weights_of_three(folder, problem):
-    save_weights(folder / WEIGHTS, [problem.learner(seed) for seed in range(3)])
+    _save(folder, [problem.learner(seed) for seed in range(3)])
 
 
 def _weights_of_another_scheme(folder, problem):
     other, (learner,) = evaluation.open_untrained(problem.study, "hybrid_q")
-    save_weights(folder / WEIGHTS, [learner, other.learner(1)])
+    _save(folder, [learner, other.learner(1)])
 
 
 def _weights_of_another_basin(folder, problem):
@@ -243,7 +258,7 @@ def _weights_of_another_basin(folder, problem):
     half = Parameters(*(field[:6] for field in problem.model.default_parameters()))
     scheme = find_scheme("hydropynn_qs")
     members = [Learner(scheme, half, problem.attributes[:6], seed) for seed in range(2)]
-    save_weights(folder / WEIGHTS, members)
+    _save(folder, members)
 
 
 def _settings(**changes):
@@ -254,7 +269,12 @@ def _settings(**changes):
     return change
 
 
-OTHER = "weights of another scheme, basin or ensemble"
+def _no_digest(folder, problem):
+    with h5py.File(folder / WEIGHTS, "r+") as file:
+        del file.attrs[DIGEST]
+
+
+OTHER = "weights of another configuration"
 
 
 @pytest.mark.parametrize(
@@ -269,6 +289,8 @@ OTHER = "weights of another scheme, basin or ensemble"
         (_settings(members="two"), "members is 'two'; expected int"),
         (_settings(scheme="hybrid_qs"), f"{WEIGHTS}: {OTHER} (found 32 arrays, expected 16)"),
         (_settings(basin="0123"), "weights of another basin than"),
+        (_settings(seed=7), f"{WEIGHTS}: {OTHER} (found those of configuration "),
+        (_no_digest, f"{WEIGHTS}: {OTHER} (found those of configuration none, expected "),
         (_settings(layers=3), f"{CONFIG}: unknown key layers"),
     ],
 )
@@ -280,6 +302,16 @@ def test_is_a_run_refused_whose_parts_do_not_fit_and_nothing_written(
     code, printed, message = command("--run", copy)
     assert code == 2 and not printed and told in message
     assert before == {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+
+
+def test_do_weights_know_their_configuration_by_its_values_alone(run):
+    config = read_config(run)
+    moved = config | {"study": "elsewhere.zarr", "versions": {}}
+    usual = {name: value for name, value in moved.items() if name != "deterministic"}
+    assert digest(config) == digest(moved) == digest(usual)
+    others = {"seed": 1, "held_out": ["mouth"], "deterministic": True, "data": "other"}
+    found = {digest(config | {name: value}) for name, value in others.items()}
+    assert len(found | {digest(config)}) == 5
 
 
 def test_are_old_scores_kept_when_the_disk_is_full(scores, tmp_path):

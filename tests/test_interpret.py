@@ -154,7 +154,7 @@ def _trained_learners(attributes):
         Learner(find_scheme("hybrid_qs"), default_parameters(lags), attributes)
         for _ in range(read_config(folder)["members"])
     ]
-    load_weights(folder / WEIGHTS, learners)
+    load_weights(folder / WEIGHTS, learners, read_config(folder))
     return learners
 
 
