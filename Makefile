@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help study test install lock clean
+.PHONY: help study test quick lint mutants install lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,13 +13,23 @@ study: $(READY) ## generate the Amazon twin, run every notebook, build the book
 	$(BIN)/hybridlib notebooks --params params/default.yml
 	$(BIN)/hybridlib book
 
-test: $(READY) ## lint, unit tests, every notebook at the smoke preset, strict book build
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+test: $(READY) lint ## lint, types, all tests, every notebook at the smoke preset, strict book
+	$(BIN)/python -m pytest -n auto --dist loadscope
 	$(BIN)/hybridlib twin --size smoke
 	$(BIN)/hybridlib notebooks --params params/smoke.yml
 	$(BIN)/hybridlib book --strict
+
+quick: $(READY) lint ## lint, types, the tests that take seconds: before every commit
+	$(BIN)/python -m pytest -n auto --dist loadscope -m quick
+
+lint: $(READY) ## lint, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+mutants: $(READY) ## do the tests notice one changed operator or number? resumable, at most 90 minutes
+	$(BIN)/python -m tests.mutants
 
 install: $(READY) ## make the virtual environment
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hybridlib.schema import InputError
+from hybridlib.study.schema import InputError
 
 app = typer.Typer(
     add_completion=False,

@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hybridlib.backend import tf
-from hybridlib.basin import Basin
+from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Land, Weather
+from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import Lags, Parameters
 from hybridlib.hydropy.routing import build_network
+from hybridlib.hydropy.simulate import study_model, study_weather
 from hybridlib.hydropy.step import State
-from hybridlib.rnn import HydroPyNN
-from hybridlib.schema import InputError
-from hybridlib.simulate import study_model, study_weather
-from hybridlib.study import Study
+from hybridlib.study.basin import Basin
+from hybridlib.study.schema import InputError
+from hybridlib.study.store import Study
 from hybridlib.twin.make import cached, make_twin, open_or_make
 
 

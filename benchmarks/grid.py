@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hybridlib.backend import tf
-from hybridlib.basin import Basin
+from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Land, Weather
+from hybridlib.hydropy.model import HydroPyNN, whole_day
 from hybridlib.hydropy.routing import direction_masks, transfer_by_masks
-from hybridlib.rnn import HydroPyNN, whole_day
+from hybridlib.study.basin import Basin
 
 
 class MaskNetwork(NamedTuple):

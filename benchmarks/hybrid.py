@@ -1,14 +1,24 @@
-"""One iteration of Hybrid(Q,S)+: both networks, the run, the loss and all weights' gradients."""
+"""A forward run of a study, and an iteration of Hybrid(Q,S)+ with all weights' gradients."""
 
 from __future__ import annotations
 
 from benchmarks.measure import Cost, cost_of
-from hybridlib.problem import build_problem
-from hybridlib.schemes import find_scheme
-from hybridlib.training import Fit, Settings, split_of
+from hybridlib.hydropy.simulate import study_model, study_weather
+from hybridlib.learning.problem import build_problem
+from hybridlib.learning.schemes import find_scheme
+from hybridlib.learning.settings import Settings, split_of
+from hybridlib.learning.training import Fit
 from hybridlib.twin.make import open_or_make
 
 SCHEME = "hybrid_qs_plus"
+
+
+def forward_run(path: str) -> Cost:
+    """Cost of a forward run of all days, float32."""
+    study = open_or_make(path)
+    model = study_model(study)
+    weather = study_weather(study, model)
+    return cost_of(lambda: model.run(weather, variables=("dis", "tws")))[1]
 
 
 def hybrid_iteration(path: str) -> Cost:

@@ -7,8 +7,8 @@ import numpy as np
 from benchmarks.cases import Case, in_double
 from benchmarks.grid import from_grid, grid_network, grid_weather, run_through_time, to_grid
 from benchmarks.measure import Cost, cost_of, in_fresh_process
-from hybridlib.adjoint import differentiable_run
-from hybridlib.backend import tf
+from hybridlib.hydropy.adjoint import differentiable_run
+from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.parameters import Parameters
 
 SERIES = ("dis", "tws")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hybridlib import __version__
-from hybridlib.schema import InputError
+from hybridlib.study.schema import InputError
 
 app = typer.Typer(
     add_completion=False,
@@ -96,8 +96,8 @@ def prepare(
     Example: `hybridlib prepare --landsurface landsurface.nc --forcing forcing.nc
     --discharge discharge.nc --output moselle.zarr`
     """
-    from hybridlib.study import Study
-    from hybridlib.study import prepare as prepare_study
+    from hybridlib.study.prepare import prepare as prepare_study
+    from hybridlib.study.store import Study
 
     if Study(output).has("forcing") and not force:
         raise InputError(f"{output}: a study stands here; --force replaces it, or name another")
@@ -147,8 +147,8 @@ def simulate(
     Example: `hybridlib simulate --landsurface L.nc --forcing F.nc --output O.nc
     --variables dis,evap,tws --restart-out end.nc`
     """
-    from hybridlib.rnn import VARIABLES, known_variables
-    from hybridlib.simulate import simulate as run
+    from hybridlib.hydropy.model import VARIABLES, known_variables
+    from hybridlib.hydropy.simulate import simulate as run
 
     names = VARIABLES if variables == "all" else variables.replace(",", " ").split()
     names = known_variables(names)
@@ -223,8 +223,8 @@ def train(
 
     Example: `hybridlib train --scheme hybrid_qs --study data/cache/default.zarr --run runs/qs`
     """
-    from hybridlib.training import Settings
-    from hybridlib.training import train as fit
+    from hybridlib.learning.settings import Settings
+    from hybridlib.learning.training import train as fit
 
     settings = Settings(
         scheme, str(study), split, fold, folds, split_seed, train_years, validation_years, preset,
@@ -265,9 +265,10 @@ def evaluate(
     Example: `hybridlib evaluate --run runs/qs` or `hybridlib evaluate --scheme hydropynn
     --study data/cache/default.zarr`
     """
-    from hybridlib import evaluation
-    from hybridlib.study import open_study
-    from hybridlib.training import split_of
+    from hybridlib.learning import evaluation
+    from hybridlib.learning.run import Run
+    from hybridlib.learning.settings import split_of
+    from hybridlib.study.store import open_study
 
     if (run is None) == (scheme is None) or (scheme is not None and study is None):
         raise InputError("give either --run, or --scheme with --study")
@@ -277,7 +278,7 @@ def evaluate(
         raise InputError("scores on another study need a file of their own: give --output")
     with console.status("running the model"):
         if run is not None:
-            model = evaluation.open_run(run, study)
+            model = Run.open(run, study or "").model()
         else:
             data = open_study(study)
             years = split_of(data, train_years, validation_years)
@@ -317,7 +318,7 @@ def experiments(
 
     Example: `hybridlib experiments --matrix params/experiments.yml --scheduler tcp://head:8786`
     """
-    from hybridlib import experiments as lab
+    from hybridlib.experiments import matrix as lab
 
     runs = lab.expand(lab.read_matrix(matrix), only or ())
     if plan:
@@ -335,7 +336,7 @@ def experiments(
             done = bar.tasks[bar.task_ids.index(tasks[run])].completed + 1
             bar.update(tasks[run], completed=done, total=done + row["left"], scores=_scores(row))
 
-        def ended(run: lab.Run, how: str) -> None:
+        def ended(run: lab.Task, how: str) -> None:
             bar.advance(tasks[""])
             if str(run) in tasks:
                 bar.remove_task(tasks.pop(str(run)))
@@ -361,9 +362,9 @@ def results(
 
     Example: `hybridlib results --metric KGE`
     """
-    from hybridlib import results as lab
-    from hybridlib.evaluation import SCORES
-    from hybridlib.experiments import read_matrix
+    from hybridlib.experiments import results as lab
+    from hybridlib.experiments.matrix import read_matrix
+    from hybridlib.learning.evaluation import SCORES
 
     if metric not in SCORES:
         raise InputError(f"metric '{metric}' is unknown; expected {', '.join(SCORES)}")
@@ -399,7 +400,7 @@ def notebooks(
 
     Example: `hybridlib notebooks 02_hydropy_rnn -p study=moselle.zarr`
     """
-    from hybridlib.notebooks import run
+    from hybridlib.publish.notebooks import run
 
     overrides = {}
     for value in values or []:
@@ -416,6 +417,6 @@ def book(
     strict: Annotated[bool, typer.Option(help="Treat every warning as an error.")] = False,
 ) -> None:
     """Build the book from the notebooks as they were last run, and say where it lies."""
-    from hybridlib.book import build
+    from hybridlib.publish.pages import build
 
     console.print(f"The book: {build(strict)}")

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hybridlib.attributes import static_attributes
+from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import Lags, Parameters, default_parameters
-from hybridlib.observe import discharge_at, monthly_means
-from hybridlib.rnn import HydroPyNN
-from hybridlib.schema import DISCHARGE, FORCING, TWSA
-from hybridlib.study import Study, open_study, place_gauges, write_group, write_study
-from hybridlib.twin import truth
+from hybridlib.study.attributes import static_attributes
+from hybridlib.study.instruments import discharge_at, monthly_means
+from hybridlib.study.prepare import place_gauges
+from hybridlib.study.schema import DISCHARGE, FORCING, TWSA
+from hybridlib.study.store import Study, open_study, write_group, write_study
+from hybridlib.twin import nature
 
 DATA = Path(__file__).parent / "data"
 SHARED = Path(os.environ.get("HYBRIDLIB_SHARED", Path(__file__).parents[2] / "shared"))
@@ -220,7 +221,7 @@ def ruled_study(folder: Path) -> tuple[Study, Parameters]:
     write_group(study.path, "attributes", changed)
     lags = Lags(*(np.full(basin.size, value) for value in (20.0, 400.0, 0.2, 5)))
     default = default_parameters(lags)
-    fields = truth.true_parameters(study.attributes, basin, default)._asdict()
+    fields = nature.true_parameters(study.attributes, basin, default)._asdict()
     grids = {name: (dims, basin.unpack(np.asarray(field))) for name, field in fields.items()}
     grids["evspsblpot"] = 1.5 * study.forcing.evspsblpot.load()
     write_group(study.path, "truth", xr.Dataset(grids, {"lat": basin.lat, "lon": basin.lon}))

@@ -6,7 +6,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import pytest
 
-from hybridlib.style import STYLE
+from hybridlib.figures.style import STYLE
 
 matplotlib.use("Agg")
 

@@ -16,21 +16,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from hybridlib import maps
-from hybridlib.comparison import Trained
-from hybridlib.figures.geography import COVERS, LEAST_SHARE, draw_network
-from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
-from hybridlib.hydropy.parameters import Parameters
-from hybridlib.identifiability import land_mean
-from hybridlib.interpret import (
+from hybridlib.analysis.attention import (
     Types,
     group_share,
     importance,
     land_field,
     vegetation_types,
 )
-from hybridlib.recovery import true_parameters
-from hybridlib.study import Study
+from hybridlib.analysis.identifiability import land_mean
+from hybridlib.analysis.recovery import true_parameters
+from hybridlib.figures import maps
+from hybridlib.figures.geography import COVERS, LEAST_SHARE, draw_network
+from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
+from hybridlib.hydropy.parameters import Parameters
+from hybridlib.learning.comparison import Trained
+from hybridlib.study.store import Study
 
 SHOWN = 6
 """How many of the most important attributes the paper shows."""
@@ -45,7 +45,7 @@ def parameterization(study: Study, explained: xr.Dataset) -> Figure:
 
     Args:
         study: the prepared study.
-        explained: of :func:`hybridlib.interpret.expected_gradients`.
+        explained: of :func:`hybridlib.analysis.attention.expected_gradients`.
 
     Returns:
         (a) the parameter, (b) the six most important attributes, (c) vegetation types, (d) the
@@ -145,7 +145,8 @@ def attention(table: pd.DataFrame, parameter: str, taught: pd.DataFrame | None =
     """Draw every attribute's part of all importance: learned, taught and true.
 
     Args:
-        table: of :func:`hybridlib.interpret.importance_table`, with or without members and truth.
+        table: of :func:`hybridlib.analysis.attention.importance_table`, with or without members
+            and truth.
         parameter: its name.
         taught: the same of networks that were told the truth.
     """
@@ -237,7 +238,7 @@ def spread_maps(study: Study, spreads: xr.Dataset) -> Figure:
 
     Args:
         study: the prepared study.
-        spreads: of :func:`hybridlib.identifiability.spread`.
+        spreads: of :func:`hybridlib.analysis.identifiability.spread`.
     """
     extent = maps.extent_of(study.landsurface.lsm)
     west, east, south, north = extent
@@ -259,7 +260,7 @@ def spread_and_error(judged: pd.DataFrame) -> Figure:
     """Draw for every parameter how far members lie apart and, on a twin, from the truth.
 
     Args:
-        judged: of :func:`hybridlib.identifiability.identify`.
+        judged: of :func:`hybridlib.analysis.identifiability.identify`.
     """
     titles = list(dict.fromkeys(judged.index.get_level_values("scheme")))
     fig, ax = plt.subplots(figsize=(7.5, 0.8 + 0.5 * len(Parameters._fields)))
@@ -289,7 +290,7 @@ def pet_spread_map(study: Study, spreads: xr.Dataset) -> Figure:
 
     Args:
         study: the prepared study.
-        spreads: of :func:`hybridlib.identifiability.pet_spread`.
+        spreads: of :func:`hybridlib.analysis.identifiability.pet_spread`.
     """
     shown = {"sd": ("(a) members apart", "viridis"), "error": ("(b) mean less the truth", None)}
     shown = {name: how for name, how in shown.items() if name in spreads}

@@ -12,17 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from hybridlib import maps
-from hybridlib.basin import Basin
-from hybridlib.budget import Catchment, on_grid
-from hybridlib.budget_findings import SHORT
-from hybridlib.figures.hydrographs import MONTHS, name_of
+from hybridlib.analysis.budget import SHORT, Catchment, on_grid
+from hybridlib.analysis.inventory import name_of
+from hybridlib.figures import maps
+from hybridlib.figures.hydrographs import MONTHS
 from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
-from hybridlib.schema import InputError
-from hybridlib.schemes import TRUTH
-from hybridlib.splits import Period
-from hybridlib.study import gridded
-from hybridlib.style import OBSERVED
+from hybridlib.figures.style import OBSERVED
+from hybridlib.learning.schemes import TRUTH
+from hybridlib.study.basin import Basin, gridded
+from hybridlib.study.schema import InputError
+from hybridlib.study.splits import Period
 
 MILLIMETRES = "mm a⁻¹"
 NAMES = {"dS": "ΔS", "Q": "Q", "ET": "ET = P − Q − ΔS"}
@@ -43,7 +42,7 @@ def annual_terms(
     """Draw ΔS, Q and ET of every year, observed and of every scheme, a panel a term.
 
     Args:
-        budgets: of :func:`hybridlib.budget.annual_budget`, by title.
+        budgets: of :func:`hybridlib.analysis.budget.annual_budget`, by title.
         observed: the same of the observations.
         catchment: its name.
         period: years drawn.
@@ -70,8 +69,8 @@ def bias_bars(bias: pd.DataFrame, annual: xr.Dataset) -> Figure:
     """Draw mean biases of ΔS, Q and ET as bars and those of single years as dots (Figure 7).
 
     Args:
-        bias: of :func:`hybridlib.budget.biases`.
-        annual: of :func:`hybridlib.budget.annual_biases`, the same titles.
+        bias: of :func:`hybridlib.analysis.budget.biases`.
+        annual: of :func:`hybridlib.analysis.budget.annual_biases`, the same titles.
     """
     terms = [name for name in SHORT if bias[name].notna().any()]
     width = 0.8 / len(bias)
@@ -100,7 +99,7 @@ def sub_basin_maps(
     Args:
         basin: the active cells.
         catchments: the sub-basins.
-        evaporation: of :func:`hybridlib.budget.mean_evapotranspiration`.
+        evaporation: of :func:`hybridlib.analysis.budget.mean_evapotranspiration`.
         columns: of it, a map each.
 
     Raises:
@@ -163,7 +162,7 @@ def sub_basin_scatter(evaporation: pd.DataFrame, titles: Sequence[str]) -> Figur
     """Draw ET from the water balance against modelled ET, a number a sub-basin (Figure 8 e).
 
     Args:
-        evaporation: of :func:`hybridlib.budget.mean_evapotranspiration`.
+        evaporation: of :func:`hybridlib.analysis.budget.mean_evapotranspiration`.
         titles: schemes shown; of a twin the truth is drawn, too.
     """
     seen = evaporation.iloc[:, 0]
@@ -190,8 +189,8 @@ def runoff_season(season: pd.DataFrame, bias: pd.DataFrame, catchment: str) -> F
     """Draw runoff of every month, observed and of all schemes, and its annual bias (Figure 9).
 
     Args:
-        season: of :func:`hybridlib.floods.seasonal_runoff`, with a column "observed".
-        bias: of :func:`hybridlib.budget.biases`.
+        season: of :func:`hybridlib.analysis.floods.seasonal_runoff`, with a column "observed".
+        bias: of :func:`hybridlib.analysis.budget.biases`.
         catchment: its name.
     """
     fig, (ax, side) = plt.subplots(1, 2, figsize=(7.5, 3.6), width_ratios=(3, 2))
@@ -215,7 +214,7 @@ def flood_dots(peaks: pd.DataFrame, catchment: str) -> Figure:
     """Draw how late and how high floods come: a small dot a year, a large one their mean.
 
     Args:
-        peaks: of :func:`hybridlib.floods.peak_errors`.
+        peaks: of :func:`hybridlib.analysis.floods.peak_errors`.
         catchment: its name.
     """
     fig, ax = plt.subplots(figsize=(7.5, 4.0))
@@ -241,7 +240,7 @@ def signed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreement_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Format :func:`hybridlib.budget_findings.agreement` for a page."""
+    """Format :func:`hybridlib.findings.budget.agreement` for a page."""
     formats = {"bias": "{:+.1f}", "RMSE": "{:.1f}", "r": "{:.3f}", "RMSE to the truth": "{:.1f}"}
     columns = {name: table[name].map(formats[name].format) for name in table}
     return pd.DataFrame(columns).replace("nan", "–")

@@ -11,16 +11,16 @@ import xarray as xr
 from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from hybridlib import maps
-from hybridlib.evaporation import FORMULAS, LOW, MIDDLE
-from hybridlib.figures.geography import covers_amazon
+from hybridlib.analysis.evaporation import FORMULAS, LOW, MIDDLE
+from hybridlib.analysis.inventory import covers_amazon
+from hybridlib.figures import maps
 from hybridlib.figures.hydrographs import MONTHS
 from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
-from hybridlib.schemes import TRUTH
-from hybridlib.splits import Period
-from hybridlib.study import Study
-from hybridlib.style import OBSERVED
-from hybridlib.towers import CLOSURE
+from hybridlib.figures.style import OBSERVED
+from hybridlib.learning.schemes import TRUTH
+from hybridlib.study.splits import Period
+from hybridlib.study.store import Study
+from hybridlib.twin.towers import CLOSURE
 
 LINES = dict(
     zip(FORMULAS.values(), (("#0173b2", "-"), ("#949494", "-."), ("#ca9161", "-")), strict=True)
@@ -45,7 +45,7 @@ def _p_in_words(p: float) -> str:
 
 
 def tower_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Format :func:`hybridlib.towers.agreement_table` for a page."""
+    """Format :func:`hybridlib.analysis.towers.agreement_table` for a page."""
     formats = {"days": "{:.0f}", "effective days": "{:.0f}"}
     shown = {
         name: [
@@ -72,9 +72,9 @@ def tower_scatter(
     energy.
 
     Args:
-        towers: of :func:`hybridlib.towers.find_towers`.
-        simulated: of :func:`hybridlib.towers.at_towers`.
-        table: of :func:`hybridlib.towers.agreement_table`.
+        towers: of :func:`hybridlib.analysis.towers.find_towers`.
+        simulated: of :func:`hybridlib.analysis.towers.at_towers`.
+        table: of :func:`hybridlib.analysis.towers.agreement_table`.
         schemes: titles, one column each.
         period: years shown.
     """
@@ -181,8 +181,8 @@ def pet_maps(study: Study, fields: xr.Dataset) -> Figure:
 
     Args:
         study: the prepared study.
-        fields: of :func:`hybridlib.evaporation.annual_maps`; without Penman-Monteith each is drawn
-            as it is.
+        fields: of :func:`hybridlib.analysis.evaporation.annual_maps`; without Penman-Monteith each
+            is drawn as it is.
     """
     first, *others = fields.data_vars
     extent = maps.extent_of(fields[first])

@@ -5,25 +5,30 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import xarray as xr
 from matplotlib import patheffects
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import ListedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from hybridlib import maps
-from hybridlib.attributes import ATTRIBUTES
-from hybridlib.basin import Basin
-from hybridlib.observe import BOX_DEGREES
-from hybridlib.schema import DISCHARGE, FORCING, LANDSURFACE, TWSA
-from hybridlib.study import Study
-from hybridlib.style import OBSERVED
-from hybridlib.towers import SITES
+from hybridlib.analysis.inventory import (
+    ADDED,
+    CHANGES,
+    DROPPED,
+    UNCHANGED,
+    changed_cells,
+    missing_days,
+    seasonal_amplitude,
+)
+from hybridlib.figures import maps
+from hybridlib.figures.style import OBSERVED
+from hybridlib.study.basin import Basin
+from hybridlib.study.instruments import BOX_DEGREES
+from hybridlib.study.sources.lba import SITES
+from hybridlib.study.store import Study
 from hybridlib.twin import geography
 from hybridlib.twin.geography import Geography
 
-GROUPS = ("forcing", "landsurface", "attributes", "discharge", "twsa", "truth")
 LEAST_SHARE = 0.008
 """Rivers that drain less than this share of the basin are not drawn on overview maps."""
 BELOW = {"orientation": "horizontal", "pad": 0.03, "shrink": 0.7, "aspect": 35}
@@ -34,94 +39,6 @@ CATCHMENT = "#cc0000"
 GAPS = "YlOrBr"
 COVERS = ("#029e73", "#ece133", "#ca9161", "#56b4e9")
 """Colours of the vegetation types, in the order of their flags."""
-UNCHANGED, TURNED, DROPPED, ADDED = range(4)
-CHANGES = {
-    TURNED: ("other target", "#de8f05"),
-    DROPPED: ("dropped", "#cc78bc"),
-    ADDED: ("added", "#029e73"),
-}
-"""Name and colour of what a correction does to a cell."""
-
-
-def covers_amazon(study: Study) -> bool:
-    """Whether a study lies on the Amazon's grid of 60 x 72 cells, whatever its source."""
-    grid = study.landsurface
-    return np.array_equal(grid.lat, geography.LAT) and np.array_equal(grid.lon, geography.LON)
-
-
-def contents(study: Study) -> pd.DataFrame:
-    """List a study's groups: their dimensions, how many variables, the first ones with units."""
-    known = [*FORCING, *DISCHARGE, *TWSA, *LANDSURFACE, *ATTRIBUTES]
-    order = {name: at for at, name in enumerate(known)}
-    rows = {}
-    for name in filter(study.has, GROUPS):
-        group = study.group(name)
-        fields = sorted(group.data_vars, key=lambda field: (order.get(field, 99), field))
-        units = {field: group[field].attrs.get("units", "no unit") for field in fields[:2]}
-        first = [f"{field} ({unbroken(unit)})" for field, unit in units.items()]
-        rows[name] = {
-            "dimensions": ", ".join(f"{dim} {size}" for dim, size in sorted(group.sizes.items())),
-            "variables": len(fields),
-            "the first two (unit)": ", ".join(first),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def attribute_table(study: Study) -> pd.DataFrame:
-    """List the static attributes with unit and basin median, lowest and highest cell (Table S1)."""
-    rows = {}
-    for name, (unit, meaning) in ATTRIBUTES.items():
-        values = study.basin.pack(study.attributes[name])[study.basin.land]
-        ends = {"median": np.median(values), "lowest": values.min(), "highest": values.max()}
-        rows[name] = {"meaning": meaning, "unit": unbroken(unit)} | {
-            key: f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}"
-            for key, value in ends.items()
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def unbroken(unit: str) -> str:
-    """A unit that a narrow table does not break: "kg m-2" with hard space and hyphen."""
-    return unit.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
-
-
-def station_table(study: Study) -> pd.DataFrame:
-    """List the gauges with areas, observed mean flow and share of missing days (Table S4).
-
-    Returns:
-        One row a gauge, numbered as on the map: river where known, station, published and network
-        drainage area (1000 km2), their difference (%), mean discharge over the days observed
-        (m3 s-1), missing days (%), and whether the gauge moved to a neighbouring cell.
-    """
-    gauges = study.discharge
-    flow = gauges.discharge.load()
-    rivers = gauges.river.to_series().str.title() if "river" in gauges else None
-    columns = {} if rivers is None else {"river": rivers.str.replace(", Rio", "").values}
-    columns |= {
-        "station": gauges.station.to_series().str.title().values,
-        "area (10³ km²)": _whole(gauges.area.values / 1e3),
-        "in the network": _whole(gauges.cell_area.values / 1e3),
-        "error (%)": (100 * (gauges.cell_area / gauges.area - 1)).values.round(1),
-        "mean flow (m³ s⁻¹)": _whole(flow.mean("time", dtype=float).values),
-        **_measured(study),
-        "missing (%)": (100 * flow.isnull().mean("time")).values.round(1),
-        "snapped": np.where(gauges.snapped, "yes", ""),
-    }
-    return pd.DataFrame(columns, index=range(1, gauges.sizes["station"] + 1))
-
-
-def _measured(study: Study) -> dict[str, pd.array]:
-    """Real long-term mean flow of the Amazon's gauges, where the study has them."""
-    if not covers_amazon(study):
-        return {}
-    known = pd.read_csv(geography.FOLDER / "stations.csv").set_index("station")
-    flow = known.mean_discharge_m3s.reindex(study.discharge.station.values)
-    return {"measured (m³ s⁻¹)": _whole(flow.values)}
-
-
-def _whole(values) -> pd.array:
-    """Round to whole numbers; what is unknown stays unknown."""
-    return pd.array(np.round(values), dtype="Int64")
 
 
 def basin_map(study: Study) -> Figure:
@@ -215,7 +132,7 @@ def draw_network(ax, basin: Basin, least_share: float = 0.0, scale: float = 1.0)
     """Draw the rivers that drain at least a share of what the largest one drains.
 
     Args:
-        ax: GeoAxes from :func:`hybridlib.maps.basin_axes`.
+        ax: GeoAxes from :func:`hybridlib.figures.maps.basin_axes`.
         basin: the network.
         least_share: 0 draws every cell's way to the next.
         scale: widens all lines, for details.
@@ -225,31 +142,6 @@ def draw_network(ax, basin: Basin, least_share: float = 0.0, scale: float = 1.0)
     end = place[basin.downstream]
     rivers = maps.map_network(ax, place[shown], end[shown], basin.upstream_area[shown], color=RIVER)
     rivers.set_linewidth(scale * np.asarray(rivers.get_linewidth()))
-
-
-def changed_cells(before: Geography, after: Geography) -> xr.DataArray:
-    """Say what corrections did to each cell: UNCHANGED, TURNED, DROPPED or ADDED, (lat, lon).
-
-    A cell counts as turned only where it is in the basin before and after; one that drained into
-    a dropped cell turns, too.
-    """
-    both = before.mask & after.mask
-    other = (before.rout_lat != after.rout_lat) | (before.rout_lon != after.rout_lon)
-    changes = np.full(before.mask.shape, UNCHANGED)
-    changes[both & other] = TURNED
-    changes[before.mask & ~after.mask] = DROPPED
-    changes[after.mask & ~before.mask] = ADDED
-    return xr.DataArray(changes, {"lat": after.lat, "lon": after.lon}, ("lat", "lon"))
-
-
-def area_errors(before: Geography, after: Geography) -> pd.DataFrame:
-    """Errors of the gauges' drainage areas before and after corrections, %, by station."""
-    return pd.DataFrame(
-        {
-            "before (%)": 100 * before.gauges.set_index("station").error,
-            "after (%)": 100 * after.gauges.set_index("station").error,
-        }
-    )
 
 
 def network_figure(
@@ -282,12 +174,6 @@ def network_figure(
     return fig
 
 
-def missing_days(discharge: xr.DataArray) -> xr.DataArray:
-    """Share of days without a value, %, (station, month start), from daily values with NaN."""
-    share = 100.0 * discharge.isnull().resample(time="MS").mean()
-    return share.transpose("station", "time").assign_attrs(units="%", long_name="missing days")
-
-
 def discharge_figure(study: Study) -> Figure:
     """Draw the record of the largest gauge, and how much of each gauge's months is missing."""
     flow = study.discharge.discharge.load()
@@ -309,13 +195,6 @@ def discharge_figure(study: Study) -> Figure:
     bottom.set_xlim(flow.time.values[0], flow.time.values[-1])
     fig.colorbar(mesh, ax=bottom, pad=0.02).set_label("missing days (%)")
     return fig
-
-
-def seasonal_amplitude(twsa: xr.DataArray) -> xr.DataArray:
-    """Largest minus smallest mean month of the storage anomaly, mm, (box,)."""
-    months = twsa.groupby("month.month").mean()
-    attrs = {"units": "mm", "long_name": "seasonal amplitude of water storage"}
-    return (months.max("month") - months.min("month")).assign_attrs(attrs)
 
 
 def storage_map(study: Study) -> Figure:

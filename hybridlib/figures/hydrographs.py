@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.basin import Basin
-from hybridlib.maps import basin_axes, draw_outline, extent_of, map_points, mask_outline
-from hybridlib.metrics import nse
-from hybridlib.study import gridded
-from hybridlib.style import OBSERVED, SCHEME_COLOURS
+from hybridlib.analysis.inventory import name_of
+from hybridlib.figures.maps import basin_axes, draw_outline, extent_of, map_points, mask_outline
+from hybridlib.figures.style import OBSERVED, SCHEME_COLOURS
+from hybridlib.study.basin import Basin, gridded
+from hybridlib.study.metrics import nse
 
 MONTHS = list("JFMAMJJASOND")
 SIMULATED = SCHEME_COLOURS["HydroPyNN"]
@@ -22,11 +22,6 @@ LAYERS = {
     "river": ("rivers", "#08306b"),
 }
 """Store, its name in the legend and its colour, from bottom to top."""
-
-
-def name_of(station: str) -> str:
-    """Turn a gauge's name in capitals into one that reads well."""
-    return str(station).split(" - ")[0].title()
 
 
 def hydrograph(pair: xr.Dataset, station: str, ax=None, title: str = "HydroPyNN"):

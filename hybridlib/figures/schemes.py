@@ -12,16 +12,13 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from hybridlib import maps
-from hybridlib.comparison import Trained
-from hybridlib.figures.hydrographs import name_of
-from hybridlib.hydropy.parameters import TABLE_1, Parameters
-from hybridlib.metrics import nse
-from hybridlib.recovery import learned_parameters
-from hybridlib.schemes import SCHEMES, TRUTH, find_scheme
-from hybridlib.splits import Period
-from hybridlib.style import OBSERVED, SCHEME_COLOURS
-from hybridlib.training import CLIP, PRESETS, Preset, steps_made
+from hybridlib.analysis.inventory import name_of
+from hybridlib.analysis.schemes import _steps
+from hybridlib.figures.style import OBSERVED, SCHEME_COLOURS
+from hybridlib.learning.comparison import Trained
+from hybridlib.learning.schemes import SCHEMES
+from hybridlib.study.metrics import nse
+from hybridlib.study.splits import Period
 
 SEEN = {"discharge": "discharge at gauges", "twsa": "water storage on boxes"}
 UNITS = {"discharge": "m³ s⁻¹", "twsa": "mm"}
@@ -31,86 +28,6 @@ TRUTH_COLOUR = "#555555"
 def colour_of(title: str) -> str:
     """Colour of a scheme; HydroPyNN(Q), of basins without gravimetry, has that of its sibling."""
     return SCHEME_COLOURS.get(title, SCHEME_COLOURS["HydroPyNN(Q,S)"])
-
-
-def scheme_table(names: Iterable[str], reference: str = "Penman–Monteith") -> pd.DataFrame:
-    """List what each scheme learns, from what, and with which weights in the loss.
-
-    Args:
-        names: of the schemes.
-        reference: what the PET of the study is.
-    """
-    learns = {
-        "default": "nothing: HydroPy's own",
-        "free": "9 parameters in each cell, each for itself",
-        "network": "9 parameters in each cell, from 21 attributes",
-    }
-    rows = {}
-    for scheme in map(find_scheme, names):
-        weights = dict(zip("QS", scheme.weights, strict=True))
-        rows[scheme.title] = {
-            "learns": learns[scheme.parameters],
-            "PET": reference + " + network" * scheme.replacement,
-            "trained on": " and ".join(n for n, w in weights.items() if w) * scheme.trained or "–",
-            "weights": ", ".join(f"{w:g}" for w in scheme.weights) if scheme.trained else "–",
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def parameter_summary(
-    schemes: Mapping[str, Trained], true: Parameters | None = None
-) -> pd.DataFrame:
-    """List every parameter's range and its median over the cells in every scheme (Table 1)."""
-    columns = {title: learned_parameters(trained) for title, trained in schemes.items()}
-    if true is not None:
-        columns[TRUTH] = true
-    table = pd.DataFrame(
-        {
-            "unit": [row.units.replace("/", "–") for row in TABLE_1],
-            "range": [f"{row.low:g} to {row.high:g}" for row in TABLE_1],
-        },
-        index=pd.Index(Parameters._fields, name="parameter"),
-    )
-    for title, fields in columns.items():
-        table[title] = [f"{np.median(field):.3g}" for field in fields]
-    return table
-
-
-def hyperparameters(schemes: Mapping[str, Trained]) -> pd.DataFrame:
-    """List how every scheme was trained, beside the paper's setting (Table S5)."""
-    columns = {"the paper": _setting(PRESETS["paper"], "network")}
-    for title, trained in schemes.items():
-        if not trained.config:
-            continue
-        scheme, config = trained.problem.scheme, trained.config
-        preset = Preset(**config["schedule"])
-        weights = sum(int(np.prod(w.shape)) for w in trained.learners[0].trainable_variables)
-        columns[title] = _setting(preset, scheme.parameters) | {
-            "most steps": config["epochs"] or preset.steps,
-            "steps chosen, by member": ", ".join(map(str, _steps(trained))),
-            "gradient clipped at": f"{CLIP:g}",
-            "trainable numbers": weights,
-            "members": config["members"],
-            "training years": config["train"],
-        }
-    return pd.DataFrame(columns).fillna("–")
-
-
-def _steps(trained: Trained) -> list[int]:
-    """Steps of every member on all of the training years."""
-    config, history = trained.config, trained.history
-    return [steps_made(history, config, member) for member in range(config["members"])]
-
-
-def _setting(preset: Preset, kind: str) -> dict[str, object]:
-    """What the paper's setting and ours have in common."""
-    return {
-        "optimiser": "Adam",
-        "learning rate": f"{preset.free if kind == 'free' else preset.network:g}",
-        "rate rises over": f"{preset.warm_up} steps" if preset.warm_up > 1 else "–",
-        "rate halves after": f"{preset.half_life:g} steps" if preset.half_life else "never",
-        "most steps": preset.steps,
-    }
 
 
 def training_curves(schemes: Mapping[str, Trained]) -> Figure:
@@ -180,7 +97,8 @@ def score_boxes(
     the rim instead.
 
     Args:
-        scores: of :func:`hybridlib.evaluation.score`, by title; mean over the members is shown.
+        scores: of :func:`hybridlib.learning.evaluation.score`, by title; mean over the members is
+            shown.
         metrics: one row of panels each.
         ceiling: scores of the truth itself, drawn as a line at the median.
     """
@@ -261,8 +179,8 @@ def hydrographs(
     """Draw observed and simulated discharge of one gauge, a panel for every scheme.
 
     Args:
-        pairs: of :func:`hybridlib.evaluation.simulate_members`, by title; the mean over the
-            members is shown.
+        pairs: of :func:`hybridlib.learning.evaluation.simulate_members`, by title; the mean over
+            the members is shown.
         station: the gauge's name.
         period: years shown, over which the NSE in the titles is taken; all by default.
     """
@@ -284,41 +202,6 @@ def hydrographs(
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper right")
     fig.suptitle(name_of(station), x=0.02, ha="left", size="medium")
     return fig
-
-
-def field_maps(rows: Iterable[xr.Dataset], titles: Iterable[str], cmap: str = "viridis",
-               centred: bool = False) -> Figure:  # fmt: skip
-    """Draw fields side by side, a row and a common colour bar for every dataset.
-
-    Args:
-        rows: of :func:`hybridlib.recovery.parameter_fields` or ``mean_pet_errors``; their
-            variables are the columns.
-        titles: of the columns.
-        cmap: colour map.
-        centred: whether 0 lies in the middle of the colours.
-    """
-    rows, titles = list(rows), list(titles)
-    extent = maps.extent_of(next(iter(rows[0].data_vars.values())))
-    west, east, south, north = extent
-    panel = 6.2 / len(titles) * (north - south) / (east - west)
-    size = 7.5, 0.3 + len(rows) * (0.3 + min(panel, 4.5))
-    fig, axes = maps.basin_axes(len(rows), len(titles), extent=extent, figsize=size)
-    for line, fields in zip(np.reshape(axes, (len(rows), -1)), rows, strict=True):
-        values = np.concatenate([field.values.ravel() for field in fields.data_vars.values()])
-        low, high = np.nanmin(values), np.nanmax(values)
-        if centred:
-            low, high = -max(-low, high), max(-low, high)
-        for ax, field in zip(line, fields.data_vars.values(), strict=True):
-            mesh = maps.map_field(ax, field, cmap=cmap, vmin=low, vmax=high, colorbar=False)
-        fig.colorbar(mesh, ax=list(line), shrink=0.9, pad=0.02).set_label(maps.label_of(field))
-    for ax, title in zip(np.ravel(axes), titles, strict=False):
-        ax.set_title(title)
-    return fig
-
-
-def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """Numbers with three digits that count, a dash where there is none."""
-    return table.map(lambda value: f"{value:.3g}" if np.isfinite(value) else "–")
 
 
 def moselle_curves(results: pd.DataFrame, curves: pd.DataFrame) -> Figure:
@@ -343,21 +226,3 @@ def moselle_curves(results: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("NSE of discharge (–)")
     _grey_legend(fig, axes[0, 0], 3)
     return fig
-
-
-def moselle_table(results: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
-    """List means over the seeds on the real Moselle, and the spread of the unseen years' NSE."""
-    start = curves[curves.step == 0].groupby("scheme")
-    end = results.groupby("scheme", sort=False)
-    table = pd.DataFrame(
-        {
-            "seeds": end.seed.count(),
-            "steps chosen": end.steps.mean(),
-            "trained years": end.train.mean(),
-            "unseen years, untrained": start.validation.mean(),
-            "unseen years": end.validation.mean(),
-            "lowest seed": end.validation.min(),
-            "highest seed": end.validation.max(),
-        }
-    ).loc[list(end.groups)]
-    return table.rename(index=lambda name: SCHEMES[name].title)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,11 +11,11 @@ import seaborn as sns
 import xarray as xr
 from matplotlib.figure import Figure
 
-from hybridlib.figures.hydrographs import name_of
+from hybridlib.analysis.inventory import name_of
+from hybridlib.experiments.results import PARTS, part_of, select
 from hybridlib.figures.schemes import SEEN, colour_of
-from hybridlib.results import PARTS, part_of, select
-from hybridlib.schema import InputError
-from hybridlib.schemes import SCHEMES
+from hybridlib.learning.schemes import SCHEMES
+from hybridlib.study.schema import InputError
 
 SERIES = SEEN | {"evap": "evapotranspiration"}
 MEDIANS = {"discharge": "station", "twsa": "box"}
@@ -25,38 +25,13 @@ LOWEST = -0.2
 COLOURS = {"discharge": "#0173b2", "twsa": "#de8f05", "evap": "#029e73"}
 
 
-def parts_table() -> pd.DataFrame:
-    """List the parts of the data that each split tells apart."""
-    which = {None: "all gauges", False: "gauges that train", True: "gauges held out"}
-    years = {"train": "training years", "validation": "validation years"}
-    rows = [
-        {"split": split, "part": part, "gauges": which[out], "years": years[period]}
-        for split, parts in PARTS.items()
-        for part, (period, out) in parts.items()
-    ]
-    table = pd.DataFrame(rows)
-    table.loc[table.split == "spatial", "years"] = "all"
-    return table.set_index(["split", "part"])
-
-
-def groups_table(neighbours: pd.DataFrame) -> pd.DataFrame:
-    """List the gauges of every fold, names shortened, and what trained gauges tell of them.
-
-    Args:
-        neighbours: of :func:`hybridlib.results.neighbours`, for one experiment.
-    """
-    table = neighbours.sort_values(["fold", "station"]).drop(columns="experiment")
-    table["area measured"] = table["area measured"].map("{:.0%}".format)
-    return table.assign(station=table.station.map(name_of)).set_index(["fold", "station"])
-
-
 def scores_by_gauge(
     results: xr.Dataset, schemes: Iterable[str], stations: Sequence[str], metric: str = "NSE"
 ) -> Figure:
     """Draw every gauge's score from the fold that held it out, all schemes in one row (Figure 6a).
 
     Args:
-        results: of :func:`hybridlib.results.read`.
+        results: of :func:`hybridlib.experiments.results.read`.
         schemes: names of schemes with spatial runs.
         stations: gauges from top to bottom.
         metric: "NSE" or "KGE".
@@ -92,7 +67,7 @@ def part_boxes(results: xr.Dataset, experiment: str, schemes: Iterable[str]) -> 
     """Draw the NSE of discharge in every part of the data, a colour a scheme (Figure S6).
 
     Args:
-        results: of :func:`hybridlib.results.read`.
+        results: of :func:`hybridlib.experiments.results.read`.
         experiment: such as "spatiotemporal".
         schemes: names of schemes with runs in it.
 
@@ -135,7 +110,7 @@ def weight_sweep(results: xr.Dataset, scheme: str, experiments: Iterable[str]) -
     truth.
 
     Args:
-        results: of :func:`hybridlib.results.read`.
+        results: of :func:`hybridlib.experiments.results.read`.
         scheme: its name.
         experiments: whose runs make the sweep, validated in the same years.
     """
@@ -165,7 +140,7 @@ def member_spread(results: xr.Dataset, schemes: Iterable[str], metric: str = "NS
     """Draw each member's median score, a row a scheme (Figure S9).
 
     Args:
-        results: of :func:`hybridlib.results.read`.
+        results: of :func:`hybridlib.experiments.results.read`.
         schemes: names of schemes with temporal runs.
         metric: "NSE" or "KGE".
 
@@ -192,15 +167,3 @@ def _some(schemes: Iterable[str]) -> list[str]:
     if not schemes:
         raise InputError("no scheme with finished runs; `hybridlib experiments` performs them")
     return schemes
-
-
-def readable_tests(table: pd.DataFrame) -> pd.DataFrame:
-    """Format the tests of :func:`hybridlib.results.compare` for a page."""
-    formats: Mapping[str, str] = {
-        "median": "{:.2f}",
-        "other median": "{:.2f}",
-        "mean difference": "{:+.3f}",
-        "p (t-test)": "{:.2g}",
-        "p (Wilcoxon)": "{:.2g}",
-    }
-    return table.assign(**{name: table[name].map(how.format) for name, how in formats.items()})

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.basin import Basin
-from hybridlib.hydropy.fields import pack_landsurface
 from hybridlib.hydropy.parameters import orography
-from hybridlib.schema import FREEZING, SECONDS_PER_DAY
+from hybridlib.study.basin import Basin
+from hybridlib.study.landsurface import pack_landsurface
+from hybridlib.study.schema import FREEZING, SECONDS_PER_DAY
 
 
 class Land(NamedTuple):
@@ -56,7 +56,7 @@ def prepare_land(landsurface: xr.Dataset, basin: Basin, source: str = "land surf
     """Scale the soils for permafrost and lay the monthly fields side by side.
 
     Args:
-        landsurface: as :func:`hybridlib.schema.read_landsurface` returns it.
+        landsurface: as :func:`hybridlib.study.schema.read_landsurface` returns it.
         basin: the active cells.
         source: the file's name, for messages.
 
@@ -64,7 +64,7 @@ def prepare_land(landsurface: xr.Dataset, basin: Basin, source: str = "land surf
         float64 fields.
 
     Raises:
-        InputError: of :func:`~hybridlib.hydropy.fields.pack_landsurface`.
+        InputError: of :func:`~hybridlib.study.landsurface.pack_landsurface`.
     """
     fields = pack_landsurface(landsurface, basin, source)
     wcap = fields["wcap"]

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.basin import Basin
-from hybridlib.hydropy.fields import pack_landsurface
-from hybridlib.schema import EARTH_RADIUS, SECONDS_PER_DAY, InputError
+from hybridlib.study.basin import Basin
+from hybridlib.study.landsurface import pack_landsurface
+from hybridlib.study.schema import EARTH_RADIUS, SECONDS_PER_DAY, InputError
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def default_lags(
     """Derive lags from slope, relief, lakes and the length of each river reach.
 
     Args:
-        landsurface: as :func:`hybridlib.schema.read_landsurface` returns it.
+        landsurface: as :func:`hybridlib.study.schema.read_landsurface` returns it.
         basin: the active cells.
         zonal_length: "original" takes a row's zonal length from the area of its second column,
             as the published code does; "geometric" takes it from the longitudes, right also

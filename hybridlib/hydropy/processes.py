@@ -12,7 +12,7 @@ subgrid runoff. At S = wcap the slope of the subgrid level is infinite in HydroP
 
 from __future__ import annotations
 
-from hybridlib.backend import tf
+from hybridlib.hydropy.backend import tf
 
 SKIN_CAPACITY = 0.2
 """Water a bare surface or a unit of leaf area can hold (mm)."""

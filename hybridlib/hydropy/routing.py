@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hybridlib.backend import tf
-from hybridlib.basin import Basin
-from hybridlib.schema import InputError
+from hybridlib.hydropy.backend import tf
+from hybridlib.study.basin import Basin
+from hybridlib.study.schema import InputError
 
 SUBSTEPS = 4
 """HydroPy routes four times a day."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hybridlib.backend import tf
 from hybridlib.hydropy import processes
+from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Land, Weather
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.hydropy.routing import SUBSTEPS, Network, route

@@ -19,10 +19,11 @@ from scipy.interpolate import RBFInterpolator
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from hybridlib.basin import Basin
-from hybridlib.schema import InputError
+from hybridlib.study.basin import Basin
+from hybridlib.study.files import ROOT
+from hybridlib.study.schema import InputError
 
-FOLDER = Path(__file__).parents[2] / "data" / "amazon"
+FOLDER = ROOT / "data" / "amazon"
 STEP = 0.5
 LAT = np.arange(8.75, -21, -STEP)
 LON = np.arange(-80.75, -45, STEP)

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import ndtr
 
-from hybridlib.schema import LANDSURFACE
+from hybridlib.study.schema import LANDSURFACE
 from hybridlib.twin.weather import box_field, correlated_noise, smooth_step, wet_season_peak
 
 

@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib import pet
-from hybridlib.attributes import static_attributes
+from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import TABLE_1
-from hybridlib.observe import BASELINE, discharge_at
-from hybridlib.rnn import HydroPyNN
-from hybridlib.schema import SECONDS_PER_DAY, InputError
-from hybridlib.study import ROOT, Study, open_study, refuse_to_replace, write_study
-from hybridlib.twin import geography, landsurface, truth, weather
+from hybridlib.study import pet
+from hybridlib.study.attributes import static_attributes
+from hybridlib.study.files import ROOT
+from hybridlib.study.instruments import BASELINE, discharge_at
+from hybridlib.study.schema import SECONDS_PER_DAY, InputError
+from hybridlib.study.store import Study, open_study, refuse_to_replace, write_study
+from hybridlib.twin import geography, landsurface, nature, weather
 
 VERSION = 1
 """Which twin this is: raised with every change of what is made, and of nothing else."""
@@ -120,12 +121,12 @@ def _twin_groups(size: str, seed: int, report) -> dict[str, xr.Dataset]:
     report("truth")
     model = HydroPyNN.from_landsurface(land, zonal_length="geometric")
     basin = model.basin
-    parameters = truth.true_parameters(attributes, basin, model.default_parameters())
-    evspsblpot = truth.true_pet(forcing, basin)
-    series = truth.run_truth(model, forcing, parameters, evspsblpot)
+    parameters = nature.true_parameters(attributes, basin, model.default_parameters())
+    evspsblpot = nature.true_pet(forcing, basin)
+    series = nature.run_truth(model, forcing, parameters, evspsblpot)
     report("observations")
     discharge = _discharge(place, basin, series["dis"], days, np.random.default_rng(gauge_seed))
-    storage = truth.observe_storage(
+    storage = nature.observe_storage(
         series["tws"], days, basin, place.boxes, baseline, np.random.default_rng(storage_seed)
     )
     report("writing")
@@ -149,7 +150,7 @@ def _discharge(place, basin, dis, days, rng) -> xr.Dataset:
     true = discharge_at(dis, cells).astype(float)
     units = {"units": "m3 s-1"}
     fields = {
-        "discharge": (truth.observe_discharge(true, days, rng), "observed daily discharge"),
+        "discharge": (nature.observe_discharge(true, days, rng), "observed daily discharge"),
         "discharge_true": (true, "true daily discharge"),
     }
     along = {

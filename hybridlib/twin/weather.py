@@ -18,8 +18,8 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.special import gamma, ndtr
 
-from hybridlib import pet
-from hybridlib.schema import FORCING, SECONDS_PER_DAY, InputError
+from hybridlib.study import pet
+from hybridlib.study.schema import FORCING, SECONDS_PER_DAY, InputError
 
 LAPSE = 0.00478  # K m-1, of the climate table's boxes
 MONTH = 365.25 / 12

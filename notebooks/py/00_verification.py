@@ -23,16 +23,16 @@
 # - tell a difference of arithmetic from a difference of model;
 # - check that water is neither made nor lost.
 #
-# You need the idea of a floating-point number. The code is in `hybridlib.verification`.
+# You need the idea of a floating-point number. The code is in `hybridlib.analysis.original`.
 
 # %% tags=["parameters"]
-study: str = "data/cache/default.zarr"  # prepared study whose facts and speed are measured
+study: str = "data/cache/default.zarr"  # prepared study whose facts are measured
 
 # %%
 import numpy as np
 import pandas as pd
 
-from hybridlib import verification
+from hybridlib.analysis import original
 from hybridlib.twin.make import open_or_make
 
 twin = open_or_make(study)
@@ -49,7 +49,7 @@ print(f"{twin.attrs['title']}: {twin.basin.size} cells, {len(twin.days)} days")
 
 # %%
 pd.options.display.float_format = "{:.1e}".format
-differences = verification.comparison_table()
+differences = original.comparison_table()
 differences
 
 # %% [markdown]
@@ -70,8 +70,8 @@ differences
 # parameters and weather, with central differences.
 
 # %%
-closure = verification.water_closure()
-gradient = verification.gradient_error()
+closure = original.water_closure()
+gradient = original.gradient_error()
 print(f"water from nowhere: at most {closure:.1e} mm in a cell and day")
 print(f"gradient against finite differences: {gradient:.1e} relative")
 
@@ -88,13 +88,13 @@ print(f"gradient against finite differences: {gradient:.1e} relative")
 # the original's lags (`--zonal-length original`). The bias is a share of the mean flow.
 
 # %%
-moselle = verification.kept_moselle_scores()
+moselle = original.kept_moselle_scores()
 moselle.round(3).astype(str)
 
 # %% [markdown]
 # **Both programs score the same.** The data (mHM test domain, LGPL-3.0) are not
 # part of this project, so the table is read from `data/results/moselle.csv`, which
-# `verification.moselle_scores` wrote. *Source: real data.*
+# `original.moselle_scores` wrote. *Source: real data.*
 #
 # ## The twin
 #
@@ -102,23 +102,21 @@ moselle.round(3).astype(str)
 # gauges of the Global Runoff Data Centre, rain by region, the seasons at Óbidos.
 
 # %%
-areas = verification.gauge_area_errors().abs()
-facts = verification.twin_facts(twin) if twin.attrs.get("size") == "default" else {}
-speed = verification.forward_speed(twin)
+areas = original.gauge_area_errors().abs()
+facts = original.twin_facts(twin) if twin.attrs.get("size") == "default" else {}
 pd.Series(facts, name="found", dtype=float).map("{:.4g}".format).to_frame()
 
 # %% [markdown]
 # ## All claims in one table
 
 # %%
-claims = verification.claims(
-    differences, closure, gradient, moselle, areas, twin, facts, speed
+claims = original.claims(
+    differences, closure, gradient, moselle, areas, twin, facts
 )
 claims.set_index("claim")
 
 # %% [markdown]
-# Timings depend on the machine and on what else it does; this one had two cores. For the original
-# about 150 ms a day were measured elsewhere, on 3,735 cells with two outputs.
+# How fast the model is stands on a page of its own, {ref}`speed`.
 #
 # ```{exercise}
 # :label: verification-float32

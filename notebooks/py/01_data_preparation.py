@@ -32,12 +32,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from hybridlib import schema
+from hybridlib.analysis import inventory, weather
 from hybridlib.figures import geography as places
 from hybridlib.figures import weather as climate
-from hybridlib.schema import SECONDS_PER_DAY, InputError
-from hybridlib.study import check_forcing
-from hybridlib.style import STYLE
+from hybridlib.figures.style import STYLE
+from hybridlib.study import schema
+from hybridlib.study.prepare import check_forcing
+from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.twin import geography
 from hybridlib.twin.make import open_or_make
 
@@ -69,7 +70,7 @@ print(f"basin: {basin.land.sum():,} cells, {basin.area.sum() / 1e6:,.0f} km2")
 print(f"days: {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}")
 
 # %%
-places.contents(prepared)
+inventory.contents(prepared)
 
 # %% [markdown]
 # A group is an xarray dataset that is read only when its values are used. Every field carries its
@@ -152,7 +153,7 @@ fig = places.network_figure(first_guess, corrected, upper_jurua)
 # one.
 
 # %%
-errors = places.area_errors(first_guess, corrected)
+errors = inventory.area_errors(first_guess, corrected)
 errors.abs().agg(["median", "max"]).round(1)
 
 # %%
@@ -179,7 +180,7 @@ errors[errors.abs().max(axis=1) > 15].round(1)
 # so.
 
 # %%
-places.station_table(prepared)
+inventory.station_table(prepared)
 
 # %% [markdown]
 # **Table S4.** The gauges. Area: published; in the network: drained by the gauge's cell; error:
@@ -202,8 +203,8 @@ places.station_table(prepared)
 # section shows.
 
 # %%
-daily, monthly = climate.summarise(prepared)
-climate.meteorology_table(prepared, daily, monthly)
+daily, monthly = weather.summarise(prepared)
+weather.meteorology_table(prepared, daily, monthly)
 
 # %% [markdown]
 # **Table S3.** The six meteorological variables, precipitation and potential evapotranspiration
@@ -239,7 +240,7 @@ fig = climate.weather_maps(prepared, monthly)
 # them stands in `data/amazon/expected_climate.csv`.
 
 # %%
-climate.climate_check(prepared, monthly)
+weather.climate_check(prepared, monthly)
 
 # %% [markdown]
 # Rain of the year and of the wettest and driest three months, expected and found. *Source: Amazon
@@ -275,7 +276,7 @@ fig = climate.annual_rain_figure(prepared, daily)
 # derived from the land surface and the weather.
 
 # %%
-places.attribute_table(prepared)
+inventory.attribute_table(prepared)
 
 # %% [markdown]
 # **Table S1.** The static attributes: unit, median over the basin's cells, lowest and highest
@@ -329,11 +330,11 @@ if prepared.has("twsa"):
 # common mistakes, on a copy of the first two months:
 
 # %%
-weather = prepared.forcing[["tas"]].isel(time=slice(0, 60)).load()
-celsius = weather - 273.15
+sample = prepared.forcing[["tas"]].isel(time=slice(0, 60)).load()
+celsius = sample - 273.15
 celsius["tas"].attrs = {"units": "degC"}
-day_lost = weather.drop_isel(time=31)
-holes = basin.pack(weather.tas)
+day_lost = sample.drop_isel(time=31)
+holes = basin.pack(sample.tas)
 holes[10, 5:8] = np.nan
 
 
@@ -413,7 +414,7 @@ with tempfile.TemporaryDirectory() as folder:
     kept = corrections[~corrections.reason.str.contains("Javari")]
     kept.to_csv(f"{folder}/corrections.csv", index=False)
     without = geography.amazon(folder)
-change = places.area_errors(without, corrected).rename(columns={"before (%)": "without (%)"})
+change = inventory.area_errors(without, corrected).rename(columns={"before (%)": "without (%)"})
 change[change.diff(axis=1).iloc[:, 1].abs() > 1].round(1)
 
 # %% [markdown]

@@ -35,10 +35,10 @@ first_year: int = 0  # scores start here; 0: two years after the record begins, 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import style, verification
-from hybridlib.figures import hydrographs, network
+from hybridlib.analysis import inventory, original
+from hybridlib.figures import hydrographs, style
 from hybridlib.hydropy.parameters import parameter_table
-from hybridlib.simulate import study_model, study_weather
+from hybridlib.hydropy.simulate import study_model, study_weather
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -53,10 +53,10 @@ first_year = first_year or min(data.days[0].year + 2, data.days[-1].year)
 # Here $s$ is eight kinds of stores and the river's inflow, $x$ is rain, temperature and
 # {term}`PET`, and $\theta$ are nine parameters. The function $f$ is a day of HydroPy,
 # routing included.
-
-# %% tags=["hide-input"]
-network.unfolded_network();
-# %% [markdown]
+#
+# ![Three days of the network: weather in, fluxes out, stores and river water on to the next
+# day.](../book/images/unfolded.svg)
+#
 # **Figure 4 (a). A day is a step of the network.** Land processes act within a cell. The rivers
 # couple the cells, four times a day; {doc}`03_flow_transfer` opens that box. *Drawing.*
 #
@@ -132,8 +132,8 @@ bool((early["dis"] == series["dis"][:half]).all() and (late["dis"] == series["di
 # for a perfect simulation and 0 for one no better than the mean.
 
 # %%
-pair = verification.observed_and_simulated(data, first_year)
-scores = verification.score_table(pair)
+pair = original.observed_and_simulated(data, first_year)
+scores = original.score_table(pair)
 print(f"median NSE of {len(scores)} gauges: {scores['NSE'].median():.2f}")
 
 # %% tags=["hide-input"]
@@ -153,7 +153,7 @@ hydrographs.seasonal_hydrograph(pair, gauge);
 
 # %%
 pd.options.display.float_format = "{:.2f}".format
-verification.what_the_defaults_miss(data, gauge, first_year) if data.has("truth") else None
+original.what_the_defaults_miss(data, gauge, first_year) if data.has("truth") else None
 
 # %% [markdown]
 # **Table. What the defaults miss.** On the twin it is mostly the lag of overland flow: the truth
@@ -167,7 +167,7 @@ hydrographs.score_map(data.discharge, scores, model.basin);
 
 # %% tags=["hide-input"]
 pd.options.display.float_format = "{:,.2f}".format
-scores.rename(index=hydrographs.name_of)
+scores.rename(index=inventory.name_of)
 
 # %% [markdown]
 # **Table. Scores of the untrained model.** The paper reports median NSEs of 0.59 (2013 to 2016) and

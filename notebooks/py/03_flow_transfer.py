@@ -30,20 +30,20 @@
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study whose river network is used
 days: int = 200  # days the pulse is followed
-timed_days: int = 30  # days of routing that are timed
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from hybridlib.backend import tf
-from hybridlib.basin import Basin
-from hybridlib.figures import routing
+from hybridlib.analysis import routing
+from hybridlib.figures import routing as figures
+from hybridlib.figures.style import STYLE
+from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.routing import build_network, direction_masks, transfer, transfer_by_masks
-from hybridlib.schema import InputError
-from hybridlib.simulate import study_model
-from hybridlib.style import STYLE
+from hybridlib.hydropy.simulate import study_model
+from hybridlib.study.basin import Basin
+from hybridlib.study.schema import InputError
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(STYLE)
@@ -77,7 +77,7 @@ print("each cell has so many directions:", masks.sum(axis=0).astype(int).tolist(
 print(f"left all cells: {routing.EXAMPLE_OUTFLOW.sum():g}, arrived: {inflow.sum():g}")
 
 # %% tags=["hide-input"]
-routing.draw_transfer(example, routing.EXAMPLE_OUTFLOW);
+figures.draw_transfer(example, routing.EXAMPLE_OUTFLOW);
 
 # %% [markdown]
 # **Figure 4 (b). Eight masks take the network apart, and one sum puts the water where it
@@ -180,21 +180,8 @@ print(f"gradient against the weight downstream: {abs(gradient - expected).max():
 # Water runs down the network, the gradient climbs up the same edges. An error at a gauge thus
 # reaches every cell above it, one cell for each sub-step, and no cell beside it.
 #
-# ## What it costs
-#
-# Both forms are compiled and timed in one run, in float32 as for training, as a chain of four
-# transfers a day.
-
-# %%
-fast = study_model(open_or_make(study), "float32")
-routing.compare_cost(fast, timed_days).round(1)
-
-# %% [markdown]
-# The first column is the one to read: how many times longer the masks take than the table,
-# fastest of 30 repeats each. Times are microseconds a sub-step. They are noisy and depend on the
-# machine; run the cell again and the ratios move.
-#
-# The masks are no slow algorithm. The table gains where the gradient is taken, because that is
+# What either form costs is measured on the page {ref}`speed`. The masks are no slow algorithm. The
+# table gains where the gradient is taken, because that is
 # a single look-up, and wherever else the step computes, because it does so on the active cells
 # only.
 #
@@ -246,7 +233,7 @@ for name, pulse in pulses.items():
 
 # %% tags=["hide-input"]
 steps = [round(quarter * (len(path) - 1) / 4) for quarter in (1, 2, 3, 4)]
-routing.draw_hydrographs(pulses, path, distance, steps);
+figures.draw_hydrographs(pulses, path, distance, steps);
 
 # %% [markdown]
 # **Figure. One reservoir and one step a day make the same pulse later, longer and lower.**
@@ -281,7 +268,7 @@ for name, way in ways.items():
     print(f"  and at most {(first - limit).max():g} day(s) behind the limit")
 
 # %% tags=["hide-input"]
-routing.draw_arrival(timings, {name: way.substeps for name, way in ways.items()});
+figures.draw_arrival(timings, {name: way.substeps for name, way in ways.items()});
 
 # %% [markdown]
 # **Figure. The first drop runs at the limit of the time step, the bulk comes much later.**
@@ -321,7 +308,7 @@ print(f"centre of the pulse at the outlet: {at_outlet['mean'].iloc[0]:.2f} d")
 print(f"median over all cells: {np.median(to_outlet):.0f} d")
 
 # %% tags=["hide-input"]
-routing.map_travel_time(basin, to_outlet, path, steps);
+figures.map_travel_time(basin, to_outlet, path, steps);
 
 # %% [markdown]
 # **Figure. With HydroPy's default lags, river water from the farthest Andes needs months to the

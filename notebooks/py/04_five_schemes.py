@@ -37,18 +37,13 @@ retrain: bool = False  # train every scheme in full instead of loading weights; 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import (
-    comparison,
-    evaluation,
-    evaporation,
-    findings,
-    moselle,
-    recovery,
-    style,
-    verdicts,
-)
-from hybridlib.figures import framework, schemes
-from hybridlib.schemes import TRUTH
+from hybridlib.analysis import evaporation, recovery, schemes
+from hybridlib.experiments import moselle
+from hybridlib.figures import maps, style
+from hybridlib.figures import schemes as figures
+from hybridlib.findings import claims
+from hybridlib.learning import comparison, evaluation
+from hybridlib.learning.schemes import TRUTH
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -59,11 +54,11 @@ print(f"{data.attrs['title']} ({data.attrs['source']}): {data.basin.size} cells"
 
 # %% [markdown]
 # ## One framework, three networks
-
-# %% tags=["hide-input"]
-framework.framework();
-
-# %% [markdown]
+#
+# ![Weather drives HydroPy, the parameterization network gives it its parameters, the replacement
+# network corrects its evaporation demand, and the gradient of the loss returns to both
+# networks.](../book/images/framework.svg)
+#
 # **Figure 1. Physics in the middle, networks where it is uncertain.** The physical {term}`RNN
 # <recurrent network>` keeps the water balance whatever the networks say: they may change how fast
 # water moves and how much the air demands, but can neither make nor lose water. *Drawing; the
@@ -73,11 +68,10 @@ framework.framework();
 # {term}`replacement network` stands where a process is badly known: here it adds an error to
 # Penman–Monteith's {term}`PET`. Gauges and gravimetry judge the result, and the gradient of that
 # judgement travels back through all days and all cells to every weight.
-
-# %% tags=["hide-input"]
-framework.structure();
-
-# %% [markdown]
+#
+# ![Stores and fluxes of a cell with the nine parameters, the dense layers of the parameterization
+# network, the convolutions of the replacement network.](../book/images/structure.svg)
+#
 # **Figure 3. What is inside.** (a) Stores and fluxes of a cell, with the nine parameters where they
 # act; orange arrows are evaporation. (b) Layers and their neurons. (c) Layers and their filters.
 # *Drawing; numbers of layers, neurons and filters are read from the code and are the paper's.*
@@ -135,7 +129,7 @@ comparison.train_live(data, "hybrid_qs" if "hybrid_qs" in names else "hybrid_q",
 # and makes that many steps on all of the training period. The validation years are never read.
 
 # %% tags=["hide-input"]
-schemes.training_curves(trained);
+figures.training_curves(trained);
 
 # %% [markdown]
 # **Figure. Choose, then refit.** Loss before each step, mean over the members. Where the dotted
@@ -183,7 +177,7 @@ medians = comparison.medians(scores | ({TRUTH: ceiling} if twin else {}))
 medians
 
 # %% tags=["hide-input"]
-schemes.score_boxes(scores, ceiling=ceiling);
+figures.score_boxes(scores, ceiling=ceiling);
 
 # %% [markdown]
 # **Figure 5. What each way of learning is worth.** {term}`NSE` in the validation years. A box holds
@@ -202,7 +196,7 @@ schemes.score_boxes(scores, ceiling=ceiling);
 
 # %%
 comparison.caution(trained)
-verdicts.judge_all(findings.SCHEME_CLAIMS, findings.scheme_numbers(medians))
+claims.verdicts("schemes", schemes.measures(medians))
 
 # %% [markdown]
 # **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real
@@ -216,7 +210,7 @@ verdicts.judge_all(findings.SCHEME_CLAIMS, findings.scheme_numbers(medians))
 # hold the truth, because the truth's PET is not Penman–Monteith's.
 
 # %% tags=["hide-input"]
-schemes.score_boxes(scores, ("KGE", "RMSE"), ceiling);
+figures.score_boxes(scores, ("KGE", "RMSE"), ceiling);
 
 # %% [markdown]
 # **Figure S4. The same by {term}`KGE` and RMSE.** Read the KGE of storage with care: an
@@ -225,7 +219,7 @@ schemes.score_boxes(scores, ("KGE", "RMSE"), ceiling);
 
 # %% tags=["hide-input"]
 largest = str(data.discharge.station.values[int(data.discharge.cell_area.argmax("station"))])
-schemes.hydrographs(pairs, largest, split.validation);
+figures.hydrographs(pairs, largest, split.validation);
 
 # %% [markdown]
 # **Figure. The gauge that drains most, in the validation years.** Gaps are missing days.
@@ -280,7 +274,7 @@ recovery.nearer_than_default(recovered).to_frame() if twin else None
 compared = [title for title in ("HydroPyNN(Q,S)", "Hybrid(Q,S)") if title in trained]
 shown = {title: trained[title] for title in compared or list(trained)[1:]}
 rows = [recovery.parameter_fields(data, shown, name) for name in ("f_crit", "lag_sur") if twin]
-schemes.field_maps(rows, ["truth", *shown]) if twin else None;
+maps.field_maps(rows, ["truth", *shown]) if twin else None;
 
 # %% [markdown]
 # **Figure. Learned number by number, or through the landscape.** Top: the critical soil moisture
@@ -306,9 +300,9 @@ schemes.readable(recovery.pet_recovery(data, errors, split.validation)) if error
 # twin.*
 
 # %% tags=["hide-input"]
-maps = [recovery.mean_pet_errors(data, errors, split.validation)] if errors else []
+means = [recovery.mean_pet_errors(data, errors, split.validation)] if errors else []
 titles = ["truth", "learned", "learned − truth"]
-schemes.field_maps(maps, titles, cmap="BrBG", centred=True) if maps else None;
+maps.field_maps(means, titles, cmap="BrBG", centred=True) if means else None;
 
 # %% [markdown]
 # **Figure. What should be added to Penman–Monteith, and what was.** Mean of the validation years.
@@ -343,7 +337,7 @@ results, curves = moselle.kept_results()
 schemes.moselle_table(results, curves)
 
 # %% tags=["hide-input"]
-schemes.moselle_curves(results, curves);
+figures.moselle_curves(results, curves);
 
 # %% [markdown]
 # **Figure. Training on two years, watched in two others.** NSE after each step of a
@@ -395,8 +389,8 @@ schemes.moselle_curves(results, curves);
 # :class: dropdown
 #
 # ```python
-# from hybridlib.adjoint import differentiable_run
-# from hybridlib.backend import tf
+# from hybridlib.hydropy.adjoint import differentiable_run
+# from hybridlib.hydropy.backend import tf
 #
 # problem = trained["Hybrid(Q,S)"].problem
 # parameters = trained["Hybrid(Q,S)"].learners[0].parameters()
@@ -421,7 +415,7 @@ schemes.moselle_curves(results, curves);
 #
 # ```python
 # import numpy as np
-# from hybridlib.metrics import kge, nse
+# from hybridlib.study.metrics import kge, nse
 #
 # chance = np.random.default_rng(1)
 # observed = chance.normal(size=120)
@@ -440,7 +434,7 @@ schemes.moselle_curves(results, curves);
 # :class: dropdown
 #
 # ```python
-# from hybridlib.schemes import SCHEMES, Scheme
+# from hybridlib.learning.schemes import SCHEMES, Scheme
 #
 # SCHEMES["pet_alone"] = Scheme("pet_alone", "PET alone", "default", True, (0.5, 0.5))
 # small = open_or_make("data/cache/smoke.zarr")

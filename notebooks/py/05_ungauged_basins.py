@@ -38,10 +38,14 @@ live_steps: int = 3  # steps of training shown live
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, findings, results, style, verdicts
-from hybridlib.experiments import read_matrix
-from hybridlib.figures import hydrographs, schemes, transfer
-from hybridlib.schemes import SCHEMES
+from hybridlib.analysis import transfer
+from hybridlib.experiments import results
+from hybridlib.experiments.matrix import read_matrix
+from hybridlib.figures import hydrographs, schemes, style
+from hybridlib.figures import transfer as figures
+from hybridlib.findings import claims
+from hybridlib.learning import comparison
+from hybridlib.learning.schemes import SCHEMES
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -100,7 +104,7 @@ comparison.train_live(small, "hybrid_qs", live_steps, split="spatial", fold=1, f
 
 # %% tags=["hide-input"]
 spatial = results.complete(scores, plan, "spatial")
-transfer.scores_by_gauge(scores, spatial, stations) if spatial else print("not run yet");
+figures.scores_by_gauge(scores, spatial, stations) if spatial else print("not run yet");
 
 # %% [markdown]
 # **Figure 6a. Each gauge by a model that never saw it.** Four-fold cross-validation, all years.
@@ -148,7 +152,7 @@ hydrographs.hydrograph_grid(grid, title=richest) if pairs else print("not run ye
 
 # %% tags=["hide-input"]
 both = results.complete(scores, plan, "spatiotemporal")
-transfer.part_boxes(scores, "spatiotemporal", both) if both else print("not run yet");
+figures.part_boxes(scores, "spatiotemporal", both) if both else print("not run yet");
 
 # %% [markdown]
 # **Figure S6. From what was trained on to what shares nothing with it.** Schemes of which every
@@ -159,7 +163,7 @@ transfer.part_boxes(scores, "spatiotemporal", both) if both else print("not run 
 
 # %% tags=["hide-input"]
 swept = "hybrid_qs_plus" if "weights" in scores.experiment.values else None
-transfer.weight_sweep(scores, swept, ["weights"]) if swept else print("not run yet");
+figures.weight_sweep(scores, swept, ["weights"]) if swept else print("not run yet");
 
 # %% [markdown]
 # **Figure S3. From storage alone (0) to discharge alone (1).** Hybrid(Q,S)+, one member, the same
@@ -186,7 +190,7 @@ results.rivals(scores, pair, "hybrid_qs_plus") if there else print("not run yet"
 
 # %% tags=["hide-input"]
 repeated = [name for name in results.complete(scores, plan, "temporal") if name != "hydropynn"]
-transfer.member_spread(scores, repeated) if repeated else print("not run yet");
+figures.member_spread(scores, repeated) if repeated else print("not run yet");
 
 # %% [markdown]
 # **Figure S9. The same training from other starts.** A bar a member: its median over gauges (left)
@@ -216,8 +220,7 @@ waiting if len(waiting) else "every run of the matrix is finished"
 
 # %%
 finished = {"spatial": spatial, "spatiotemporal": both, "temporal": repeated}
-numbers = findings.transfer_numbers(scores, finished)
-verdicts.judge_all(findings.TRANSFER_CLAIMS, numbers)
+claims.verdicts("transfer", transfer.measures(scores, finished))
 
 # %% [markdown]
 # **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real

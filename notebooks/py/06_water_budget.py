@@ -40,11 +40,14 @@ live_steps: int = 3  # steps of training where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import budget, budget_findings, comparison, floods, style, verdicts
+from hybridlib.analysis import budget, floods, water
+from hybridlib.analysis.inventory import name_of
 from hybridlib.figures import budget as figures
-from hybridlib.figures.hydrographs import name_of
-from hybridlib.schemes import TRUTH
-from hybridlib.splits import Period
+from hybridlib.figures import style
+from hybridlib.findings import claims, rules
+from hybridlib.learning import comparison
+from hybridlib.learning.schemes import TRUTH
+from hybridlib.study.splits import Period
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -211,7 +214,7 @@ figures.sub_basin_scatter(evaporation, pair) if mapped else None;
 # model. *Source: Amazon twin.*
 
 # %%
-figures.agreement_table(budget_findings.agreement(evaporation)) if mapped else None
+figures.agreement_table(water.agreement(evaporation)) if mapped else None
 
 # %% [markdown]
 # **Table. Agreement with the water balance over the sub-basins.** Bias and RMSE in mm a⁻¹, and the
@@ -277,10 +280,13 @@ figures.signed(longer.rename(columns={"dS": "ΔS", "evap": "own ET"}))
 
 # %%
 comparison.caution(trained)
-measured = budget_findings.measure(ledger, series, observation, main.name, chosen)
-whole = budget_findings.measure(ledger, series, observation, main.name, split.whole)
+measured = water.measure(ledger, series, observation, main.name, chosen)
+whole = water.measure(ledger, series, observation, main.name, split.whole)
 both = {str(split.whole): whole, str(chosen): measured}
-verdicts.side_by_side({when: budget_findings.findings(one) for when, one in both.items()})
+told = {
+    when: claims.verdicts("budget", water.measures(one), twin) for when, one in both.items()
+}
+rules.side_by_side(told)
 
 # %% [markdown]
 # **Table. Claims and verdicts.** Numbers in mm a⁻¹, days or percent. *Source: "the paper found" and

@@ -41,9 +41,12 @@ live_steps: int = 3  # steps of training made where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, evaporation, style, towers
+from hybridlib.analysis import evaporation, towers
 from hybridlib.figures import evaporation as figures
-from hybridlib.schemes import TRUTH
+from hybridlib.figures import style
+from hybridlib.findings import claims
+from hybridlib.learning import comparison
+from hybridlib.learning.schemes import TRUTH
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -125,7 +128,7 @@ figures.tower_scatter(found, simulated, table, shown, years) if seen else None;
 # the water. *Source: Amazon twin.*
 
 # %%
-towers.tower_findings(table, tuple(shown)) if seen else None
+claims.verdicts("towers", towers.measures(table, tuple(shown))) if seen else None
 
 # %% [markdown]
 # **Table. What the paper found at K34 and K67, and what we find.** "Same range" is our reading:
@@ -233,7 +236,7 @@ comparison.caution(trained)
 distance = evaporation.distance_to_truth(data, fields, season, pets, years) if twin else None
 learns = trained[focus].problem.scheme.replacement
 compared = evaporation.Compared(focus, learns, season, regions, links, distance)
-evaporation.pet_findings(compared)
+claims.verdicts("pet", evaporation.measures(compared), twin, focus)
 
 # %% [markdown]
 # **Table. Findings about PET and verdicts.** A region is called low or high where it departs by
@@ -337,7 +340,7 @@ moved.to_frame() if moved is not None else None
 # :class: dropdown
 #
 # ```python
-# from hybridlib.pet import ALPHA
+# from hybridlib.study.pet import ALPHA
 #
 # ALPHA * regions.loc["truth"] / regions.loc["Priestley–Taylor"]
 # ```

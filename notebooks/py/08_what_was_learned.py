@@ -41,9 +41,12 @@ live_steps: int = 3  # steps of training made where no weights are kept
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from hybridlib import comparison, identifiability, interpret, recovery, style, verdicts
-from hybridlib.figures import attention, schemes
-from hybridlib.schemes import TRUTH
+from hybridlib.analysis import attention, identifiability, recovery, schemes
+from hybridlib.figures import attention as figures
+from hybridlib.figures import maps, style
+from hybridlib.findings import claims, rules
+from hybridlib.learning import comparison
+from hybridlib.learning.schemes import TRUTH
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -56,8 +59,8 @@ print(f"{data.attrs['title']} ({data.attrs['source']}): {land.sum()} cells with 
 # %%
 folders = comparison.find_or_train(data, runs, live_steps)
 trained = comparison.open_all(data, folders)
-title = comparison.in_focus(interpret.with_network(trained), scheme)
-learners = interpret.chosen_members(trained[title], member)
+title = comparison.in_focus(attention.with_network(trained), scheme)
+learners = attention.chosen_members(trained[title], member)
 default = trained[title].problem.model.default_parameters()
 print(f"explained: {parameter} of {title}, mean over {len(learners)} of its members")
 
@@ -80,26 +83,26 @@ print(f"explained: {parameter} of {title}, mean over {len(learners)} of its memb
 # The sum on the right is known exactly, so the error of sampling can be watched.
 
 # %%
-explained = interpret.expected_gradients(learners, parameter, land, samples)
+explained = attention.expected_gradients(learners, parameter, land, samples)
 relative = 100 * float(explained.convergence[-1])
 print(f"after {samples} draws shares miss their sum by {relative:.1f} % of the spread over cells")
 
 # %% tags=["hide-input"]
-attention.convergence({title: explained});
+figures.convergence({title: explained});
 
 # %% [markdown]
 # **Figure. How many draws are enough?** Root mean square over the cells of the sum of all shares
 # less what they have to add up to, as a part of the parameter's standard deviation over the cells.
 # It falls with the square root of the number of draws. *Source: Amazon twin.*
 #
-# Two checks that share no code with ours run in the tests (`tests/test_interpret.py`): shap's
+# Two checks that share no code with ours run in the tests (`tests/analysis/test_attention.py`): shap's
 # GradientExplainer finds the same shares of the trained network, but for the sampling error of
 # both; and the exact integral over all paths lies where our standard errors say.
 #
 # ## What the network attends to
 
 # %% tags=["hide-input"]
-attention.parameterization(data, explained);
+figures.parameterization(data, explained);
 
 # %% [markdown]
 # **Figure 12. A learned parameter and its reasons.** (a) Mean over the members. (b) The six
@@ -117,11 +120,14 @@ attention.parameterization(data, explained);
 comparison.caution(trained)
 shares, plus = {title: explained}, trained.get("Hybrid(Q,S)+")
 if plus and plus is not trained[title]:
-    extra = interpret.expected_gradients(plus.learners, parameter, land, samples)
+    extra = attention.expected_gradients(plus.learners, parameter, land, samples)
     shares = {"Hybrid(Q,S)+": extra} | shares  # the paper's comes first
 f_crit = parameter == "f_crit"
-said = {name: interpret.claims(data, one) for name, one in shares.items()} if f_crit else {}
-verdicts.side_by_side(said, True) if said else print("the paper explains f_crit alone")
+said = {
+    name: claims.verdicts("attention", attention.measures(data, one))
+    for name, one in shares.items() if f_crit
+}
+rules.side_by_side(said, True) if said else print("the paper explains f_crit alone")
 
 # %% [markdown]
 # **Table. Findings and verdicts.** Signs and orders are compared, never levels. The limits are
@@ -145,16 +151,16 @@ verdicts.side_by_side(said, True) if said else print("the paper explains f_crit 
 # teacher: what they miss, too, the method cannot tell apart.
 
 # %%
-true = interpret.true_shares(data, default, parameter) if twin else None
+true = attention.true_shares(data, default, parameter) if twin else None
 taught = [identifiability.told_the_truth(data, trained[title], seed=k) for k in range(3) if twin]
-told = interpret.expected_gradients(taught, parameter, land, samples) if twin else None
-rule = f"rule: {', '.join(interpret.rulers(true))}" if twin else "real data: the rule is not known"
+told = attention.expected_gradients(taught, parameter, land, samples) if twin else None
+rule = f"rule: {', '.join(attention.rulers(true))}" if twin else "real data: the rule is not known"
 print(rule)
 
 # %% tags=["hide-input"]
-alone = [interpret.expected_gradients([one], parameter, land, samples) for one in learners]
-table = interpret.importance_table(explained, alone if len(alone) > 1 else (), true)
-attention.attention(table, parameter, interpret.importance_table(told) if twin else None);
+alone = [attention.expected_gradients([one], parameter, land, samples) for one in learners]
+table = attention.importance_table(explained, alone if len(alone) > 1 else (), true)
+figures.attention(table, parameter, attention.importance_table(told) if twin else None);
 
 # %% [markdown]
 # **Figure. Learned, taught and true.** Each attribute's part of all importance (mean absolute
@@ -173,7 +179,8 @@ attention.attention(table, parameter, interpret.importance_table(told) if twin e
 # the same findings look like on the truth:
 
 # %%
-interpret.claims(data, true).table[["the paper found", "here"]] if twin and f_crit else None
+of_truth = attention.measures(data, true) if twin and f_crit else {}
+claims.verdicts("attention", of_truth).table[["the paper found", "here"]] if of_truth else None
 
 # %% [markdown]
 # **Table. The paper's findings on the twin's true rule.** Compare the sizes with those above.
@@ -186,7 +193,7 @@ interpret.claims(data, true).table[["the paper found", "here"]] if twin and f_cr
 
 # %%
 all_shares = shares | {"told the truth": told} if twin else {}
-agreements = {who: interpret.share_agreement(one, true) for who, one in all_shares.items()}
+agreements = {who: attention.share_agreement(one, true) for who, one in all_shares.items()}
 schemes.readable(pd.concat(agreements, axis=1)) if twin else None
 
 # %% [markdown]
@@ -196,12 +203,12 @@ schemes.readable(pd.concat(agreements, axis=1)) if twin else None
 
 # %% tags=["hide-input"]
 sources = {"truth": true, "told the truth": told, "learned": explained}
-groups = {"vegetation": interpret.VEGETATION, "temperature": ("temp_avg",)}
+groups = {"vegetation": attention.VEGETATION, "temperature": ("temp_avg",)}
 rows = [
-    interpret.share_fields(data, sources, names, f"share of {group}")
+    attention.share_fields(data, sources, names, f"share of {group}")
     for group, names in groups.items() if twin
 ]
-schemes.field_maps(rows, list(sources), cmap="BrBG_r", centred=True) if twin else None;
+maps.field_maps(rows, list(sources), cmap="BrBG_r", centred=True) if twin else None;
 
 # %% [markdown]
 # **Figure. Where vegetation and temperature raise or lower the parameter.** One scale a row.
@@ -219,7 +226,7 @@ schemes.readable(departed) if twin else None
 # everywhere. *Source: Amazon twin.*
 
 # %% tags=["hide-input"]
-attention.learned_against_true(data, trained, parameter) if twin else None;
+figures.learned_against_true(data, trained, parameter) if twin else None;
 
 # %% [markdown]
 # **Figure. Cell by cell.** On the dashed line learned and true are the same. HydroPyNN(Q,S) learns
@@ -227,11 +234,11 @@ attention.learned_against_true(data, trained, parameter) if twin else None;
 # A network gives cells of one landscape one value, right or wrong. *Source: Amazon twin.*
 
 # %%
-types = interpret.vegetation_types(data)
+types = attention.vegetation_types(data)
 short = {"days short of water (%)": recovery.limited_days(data)} if twin else {}
 fields = {name: identifiability.land_mean(one, parameter) for name, one in trained.items()}
 fields |= {TRUTH: true.value.values} | short if twin else {}
-interpret.means_by_type(types, fields).T if types else print("this study has no vegetation types")
+attention.means_by_type(types, fields).T if types else print("this study has no vegetation types")
 
 # %% [markdown]
 # **Table. Mean of the parameter over each vegetation type.** Last, the share of days on which the
@@ -277,7 +284,7 @@ several = identifiability.with_members(trained)
 single = [name for name in trained if name not in several and name != "HydroPyNN"]
 print("one member only, not judged:", ", ".join(single) or "none")
 spreads = identifiability.spread(trained[title]) if title in several else None
-attention.spread_maps(data, spreads) if spreads else print("a spread needs several members");
+figures.spread_maps(data, spreads) if spreads else print("a spread needs several members");
 
 # %% [markdown]
 # **Figure S10a. How far members lie apart, by cell.** Hybrid(Q,S), as many members as the page says
@@ -286,7 +293,7 @@ attention.spread_maps(data, spreads) if spreads else print("a spread needs sever
 
 # %%
 judged = identifiability.identify(data, several) if several else pd.DataFrame()
-identifiability.spread_claim(judged, title)
+claims.verdicts("members", identifiability.measures(judged, title))
 
 # %% [markdown]
 # **Table. What the paper found, and what we find on the twin.** The paper names no limit. Ours is a
@@ -294,7 +301,7 @@ identifiability.spread_claim(judged, title)
 # (section 5.3), real Amazon; the rest Amazon twin.*
 
 # %% tags=["hide-input"]
-attention.spread_and_error(judged) if several else print("a spread needs several members");
+figures.spread_and_error(judged) if several else print("a spread needs several members");
 
 # %% [markdown]
 # **Figure. Apart from each other, and from the truth.** Bars: spread of the members. Dots: error of
@@ -336,7 +343,7 @@ schemes.readable(detail) if title in several else None
 # %% tags=["hide-input"]
 plus = several.get("Hybrid(Q,S)+")
 spread_of_pet = identifiability.pet_spread(data, plus) if plus else None
-attention.pet_spread_map(data, spread_of_pet) if plus else print("no spread of a learned PET");
+figures.pet_spread_map(data, spread_of_pet) if plus else print("no spread of a learned PET");
 
 # %% [markdown]
 # **Figure S10b. The learned PET: members apart, and their mean from the truth.** Means over all
@@ -374,9 +381,9 @@ attention.pet_spread_map(data, spread_of_pet) if plus else print("no spread of a
 # :class: dropdown
 #
 # ```python
-# lag = interpret.expected_gradients(learners, "lag_sur", land, 500)
-# ruled = interpret.true_shares(data, default, "lag_sur")
-# interpret.importance_table(lag, true=ruled)
+# lag = attention.expected_gradients(learners, "lag_sur", land, 500)
+# ruled = attention.true_shares(data, default, "lag_sur")
+# attention.importance_table(lag, true=ruled)
 # ```
 #
 # Compare the last column with the first. A lag moves the hydrograph in time, and nothing else in
@@ -399,9 +406,9 @@ attention.pet_spread_map(data, spread_of_pet) if plus else print("no spread of a
 #
 # ```python
 # for network in taught:
-#     one = interpret.expected_gradients([network], "f_crit", land, 500)
-#     print(list(interpret.importance(one).attribute.values[:6]))
-#     print(interpret.share_agreement(one, true).r["vegetation"])
+#     one = attention.expected_gradients([network], "f_crit", land, 500)
+#     print(list(attention.importance(one).attribute.values[:6]))
+#     print(attention.share_agreement(one, true).r["vegetation"])
 # ```
 #
 # Expect other orders from the same truth, and nearly the same sum.

@@ -1,0 +1,1 @@
+"""What chapters measure; each module returns labelled data or a flat table of numbers."""

@@ -1,0 +1,1 @@
+"""Many runs: the matrix, its results, several basins with one network."""

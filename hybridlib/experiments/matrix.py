@@ -1,0 +1,417 @@
+"""The run matrix: experiments written in YAML become independent runs, on one machine or many.
+
+Runs are tasks of `dask.distributed`. A run is a folder, so one that was stopped, or whose worker
+was lost, goes on from its checkpoint wherever that folder can be reached.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import yaml
+
+from hybridlib.learning import evaluation, provenance
+from hybridlib.learning.evaluation import METRICS
+from hybridlib.learning.provenance import PROVENANCE
+from hybridlib.learning.run import (
+    Run,
+    claimed,
+    read_config,
+    refuse_another_run,
+    write_config,
+)
+from hybridlib.learning.schemes import find_scheme
+from hybridlib.learning.settings import PRESETS, Settings
+from hybridlib.learning.training import train
+from hybridlib.study.files import from_project, written_whole
+from hybridlib.study.schema import InputError
+from hybridlib.study.splits import FOLDS
+
+HYDROGRAPHS = "hydrographs.nc"
+TOPIC = "hybridlib-progress"
+EXPECTED = {
+    "tuple[str, ...]": "a list of names, each once",
+    "tuple[float, ...]": "a list of numbers, each once",
+}
+RETRIES = 1
+"""How often a run that failed is tried again before it is reported."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A group of the matrix: every combination of its lists is trained.
+
+    Attributes:
+        schemes: names in :data:`~hybridlib.learning.schemes.SCHEMES`.
+        split: "temporal", "spatial" or "spatiotemporal".
+        folds: groups of gauges that take turns; read with the last two splits only.
+        split_seed: of the groups.
+        members: repeats from different starts.
+        weights: of discharge in the loss; -1 for the scheme's own.
+        replacement: kinds of the replacement network.
+        preset: schedule of the training.
+        epochs: most steps; 0 for the preset's.
+        choose: choose the number of steps inside the training years, or make them all.
+    """
+
+    schemes: tuple[str, ...]
+    split: str = "temporal"
+    folds: int = FOLDS
+    split_seed: int = 0
+    members: int = 1
+    weights: tuple[float, ...] = (-1.0,)
+    replacement: tuple[str, ...] = ("conv3d",)
+    preset: str = "fast"
+    epochs: int = 0
+    choose: bool = True
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What a matrix file says.
+
+    Attributes:
+        study: the prepared study of all runs.
+        runs: folder for the runs, one folder an experiment.
+        results: folder for the tables.
+        experiments: by name.
+    """
+
+    study: str
+    runs: str
+    results: str
+    experiments: dict[str, Experiment] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task: a training and its scores.
+
+    Attributes:
+        experiment: name of its group.
+        name: of its folder within the group.
+        folder: where it lies.
+        settings: what is learned; members of a scheme without a replacement network are trained
+            side by side in one run, those with one in a run each.
+    """
+
+    experiment: str
+    name: str
+    folder: Path
+    settings: Settings
+
+    def __str__(self) -> str:
+        return f"{self.experiment}/{self.name}"
+
+
+def read_matrix(path: Path | str) -> Matrix:
+    """Read a matrix file.
+
+    Raises:
+        InputError: no such file, or a key or value that is not understood.
+    """
+    path = from_project(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a matrix like params/experiments.yml")
+    try:
+        text = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    values = _known(text, Matrix, str(path))
+    groups = values.get("experiments")
+    if not isinstance(groups, dict) or not groups:
+        raise InputError(f"{path}: experiments is {groups!r}; expected a group for each experiment")
+    for name in groups:
+        if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
+            raise InputError(f"{path}: experiment {name!r}; expected a name fit for a folder")
+    experiments = {
+        name: Experiment(**_known(group, Experiment, f"{path}: {name}"))
+        for name, group in groups.items()
+    }
+    return Matrix(**values | {"experiments": experiments})
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key given twice is an error; else the last one would win silently."""
+
+    def construct_mapping(self, node, deep=False):
+        names = [key.value for key, _ in node.value]
+        for name in names:
+            if names.count(name) > 1:
+                raise yaml.YAMLError(f"key '{name}' is given twice, {node.start_mark}".strip())
+        return super().construct_mapping(node, deep)
+
+
+def _known(values, kind: type, where: str) -> dict:
+    """The values of a group with lists as tuples; refuse what its dataclass does not have."""
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: found {values!r}; expected keys and values")
+    names = {f.name: f for f in fields(kind)}
+    for key in values:
+        if key not in names:
+            raise InputError(
+                f"{where}: key {key!r} is unknown; expected some of {', '.join(names)}"
+            )
+    for name, one in names.items():
+        needed = name in ("schemes", "study", "runs", "results")
+        if needed and name not in values:
+            raise InputError(f"{where}: key {name!r} is missing")
+        if name in values and not _fits(values[name], one.type):
+            expected = EXPECTED.get(one.type, one.type)
+            raise InputError(f"{where}: {name} is {values[name]!r}; expected {expected}")
+        if name in ("members", "folds") and values.get(name, 1) < 1:
+            raise InputError(f"{where}: {name} is {values[name]}; expected at least 1")
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+
+
+def _fits(value, kind: str) -> bool:
+    """Whether a value is of a field's type; a list of numbers may hold whole ones."""
+    if kind.startswith("tuple"):
+        items = {"float": ("float", "int"), "str": ("str",)}[kind[len("tuple[") :].split(",")[0]]
+        listed = isinstance(value, list) and all(type(item).__name__ in items for item in value)
+        return listed and 0 < len(value) == len(set(value))
+    return kind.startswith("dict") or type(value).__name__ == kind
+
+
+def expand(matrix: Matrix, only: Iterable[str] = ()) -> list[Task]:
+    """List the runs of a matrix, in its order.
+
+    Args:
+        matrix: of :func:`read_matrix`.
+        only: names of experiments; all by default.
+
+    Raises:
+        InputError: an unknown experiment, or settings that do not fit together.
+    """
+    only = list(only) or list(matrix.experiments)
+    for name in only:
+        if name not in matrix.experiments:
+            known = ", ".join(matrix.experiments)
+            raise InputError(f"experiment '{name}' is unknown; expected some of: {known}")
+    return [run for name in only for run in _runs_of(matrix, name)]
+
+
+def _runs_of(matrix: Matrix, experiment: str) -> Iterable[Task]:
+    group = matrix.experiments[experiment]
+    folds = (0,) if group.split == "temporal" else tuple(range(1, group.folds + 1))
+    for scheme in group.schemes:
+        kind = find_scheme(scheme)
+        several = ((0, group.members),) if kind.trained else ((0, 1),)
+        if kind.replacement:
+            several = tuple((seed, 1) for seed in range(group.members))
+        kinds = group.replacement if kind.replacement else ("conv3d",)
+        for fold, weight, rival, (seed, members) in itertools.product(
+            folds, group.weights, kinds, several
+        ):
+            name = "-".join(
+                [scheme]
+                + [f"fold{fold}"] * bool(fold)
+                + [f"w{weight:g}"] * (weight != -1.0)
+                + [rival] * (rival != "conv3d")
+                + [f"member{seed}"] * kind.replacement
+            )
+            settings = Settings(
+                scheme,
+                matrix.study,
+                group.split,
+                fold,
+                group.folds,
+                group.split_seed,
+                preset=group.preset,
+                epochs=group.epochs,
+                weight=float(weight),
+                choose=group.choose,
+                seed=seed,
+                members=members,
+                replacement=rival,
+            )
+            yield Task(experiment, name, Path(matrix.runs) / experiment / name, settings)
+
+
+def finished(run: Task) -> bool:
+    """Whether a run was trained and scored, with these very settings and on this study.
+
+    Raises:
+        InputError: the folder holds a finished run of something else.
+    """
+    folder = from_project(run.folder)
+    needed = {METRICS, PROVENANCE} | ({HYDROGRAPHS} if run.settings.fold else set())
+    if not all((folder / name).is_file() for name in needed):
+        return False
+    found = read_config(folder)
+    for name, value in _asked(run).items():
+        if found[name] != value:
+            raise InputError(
+                f"{run.folder}: a finished run has {name} {found[name]!r}; the matrix asks for "
+                f"{value!r}; remove the folder or name the experiment anew"
+            )
+    return True
+
+
+def _asked(run: Task) -> dict:
+    """What the matrix asks of a run; without its study, all but what that decides."""
+    if from_project(run.settings.study).exists():
+        return Run.plan(run.settings, run.folder).config
+    asked = asdict(run.settings) | {"schedule": asdict(PRESETS[run.settings.preset])}
+    return {name: value for name, value in asked.items() if name not in ("train", "validation")}
+
+
+def perform(run: Task, report: Callable[[dict], None] | None = None) -> str:
+    """Train a run where it stands, score it, and keep the hydrographs of gauges held out.
+
+    Args:
+        run: what to do.
+        report: called with the row of every step.
+
+    Returns:
+        The run's name.
+
+    Raises:
+        InputError: what :func:`~hybridlib.learning.training.train` refuses.
+    """
+    folder = from_project(run.folder)
+    planned = Run.plan(run.settings, folder)
+    split, config = planned.split, planned.config
+    refuse_another_run(folder, config, resume=True)  # leaves what is no run untouched
+    with claimed(folder):
+        if find_scheme(run.settings.scheme).trained:
+            train(run.settings, folder, resume=True, progress=report)
+            problem, learners = Run.open(folder).model()
+            if not (folder / PROVENANCE).exists():
+                provenance.write_commits(folder, ["unknown"])
+        else:
+            refuse_another_run(folder, config, resume=True)  # as training does for itself
+            write_config(folder, config)
+            provenance.write_commits(folder, [provenance.RUNNING])
+            problem, learners = evaluation.open_untrained(planned.study, run.settings.scheme, split)
+        pairs = evaluation.simulate_members(problem, learners)
+        if split.held_out:
+            _keep_hydrographs(folder / HYDROGRAPHS, pairs.sel(station=list(split.held_out)))
+        evaluation.write_metrics(folder / METRICS, evaluation.evaluate(problem, learners, pairs))
+    return str(run)
+
+
+def _keep_hydrographs(path: Path, pairs) -> None:
+    """Observed and simulated discharge, in four digits: small to carry."""
+    kept = pairs[["discharge_observed", "discharge_simulated"]]
+    packed = {"dtype": "float32", "zlib": True, "significant_digits": 4}
+    with written_whole(path) as part:
+        kept.to_netcdf(part, engine="netcdf4", encoding=dict.fromkeys(kept.data_vars, packed))
+
+
+def _key(run: Task) -> str:
+    """A name that no run of another study, folder or setting has on a shared scheduler."""
+    from dask.base import tokenize
+
+    return f"{run}-{tokenize(str(run.folder), asdict(run.settings))}"
+
+
+def _task(run: Task) -> str:
+    """Perform a run on a worker; what it reports reaches the client as events."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    if worker.state.nthreads > 1:
+        raise InputError(
+            f"the worker has {worker.state.nthreads} threads and would perform as many runs at a "
+            "time in one process; start it with --nthreads 1"
+        )
+
+    def report(row: dict) -> None:
+        worker.log_event(TOPIC, {"key": _key(run), "worker": worker.address, **row})
+
+    return perform(run, report)
+
+
+@contextmanager
+def connect(scheduler: str = "local", workers: int = 1):
+    """A client of a Dask cluster.
+
+    Args:
+        scheduler: "local" for a cluster of this machine that ends with the client, or an address.
+        workers: processes of the local cluster.
+
+    Raises:
+        InputError: nothing answers at the address.
+    """
+    from distributed import Client, LocalCluster
+
+    if scheduler != "local":
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"scheduler '{scheduler}': no answer ({error}); expected local or the address of "
+                "a running Dask scheduler, such as tcp://host:8786"
+            ) from None
+        with client:
+            yield client
+        return
+    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
+    options["silence_logs"] = logging.CRITICAL  # a failure is told once, by this program
+    with LocalCluster(**options) as cluster, Client(cluster) as client:
+        yield client
+
+
+def schedule(
+    runs: Iterable[Task],
+    client,
+    report: Callable[[dict], None] | None = None,
+    ended: Callable[[Task, str], None] | None = None,
+    retries: int = RETRIES,
+) -> dict[str, str]:
+    """Perform runs on a Dask cluster, those that are not finished.
+
+    Args:
+        runs: of :func:`expand`.
+        client: a :class:`distributed.Client`.
+        report: called with every step of every run: "run", "worker" (its address) and the row.
+        ended: called with a run and "done", "was done" or the reason of its failure.
+        retries: how often a run that failed is tried again. A lost worker does not count, until
+            a run has lost more than Dask's ``allowed-failures`` (3): then it fails.
+
+    Returns:
+        The reason of every failure, by run.
+
+    Raises:
+        InputError: a folder holds a finished run of something else; nothing is started.
+    """
+    from distributed import as_completed
+
+    ended = ended or (lambda run, how: None)
+    runs = [(run, finished(run)) for run in runs]
+    by_key = {_key(run): run for run, done in runs if not done}
+    if report is not None:
+
+        def told(event) -> None:
+            row = dict(event[1])
+            if run := by_key.get(row.pop("key", None)):
+                report({"run": str(run), **row})
+
+        client.subscribe_topic(TOPIC, told)
+    for run in (run for run, done in runs if done):
+        ended(run, "was done")
+    tasks = [
+        client.submit(_task, run, key=key, retries=retries, priority=-place)
+        for place, (key, run) in enumerate(by_key.items())
+    ]
+    failures = {}
+    for task in as_completed(tasks):
+        run = by_key[task.key]
+        if task.status != "finished":
+            failures[str(run)] = _reason(task)
+        ended(run, failures.get(str(run), "done"))
+    return failures
+
+
+def _reason(task) -> str:
+    """Why a task failed, in one line."""
+    error = task.exception()
+    if error is None:
+        return f"the task was {task.status}"
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -1,0 +1,1 @@
+"""The paper's claims in one table, and the one judge that holds them against measures."""

@@ -1,0 +1,1 @@
+"""What learns: schemes, their networks, the loss, and the training of a run."""

@@ -1,0 +1,1 @@
+"""Notebooks behind a strict door, and the pages of the book."""

@@ -1,0 +1,378 @@
+"""Notebooks behind a strict door: papermill runs them, and only what succeeded is published.
+
+The reviewed text of a notebook is ``notebooks/py/NAME.py`` (py:percent); ``notebooks/NAME.ipynb``
+is made from it and never edited. A parameter is an assignment in the cell tagged ``parameters``;
+its type is its annotation or that of its default.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jupytext
+import nbformat
+import papermill
+import yaml
+from papermill.engines import NBClientEngine, papermill_engines
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hybridlib.study.files import ROOT
+from hybridlib.study.schema import InputError
+
+NOTEBOOKS = ROOT / "notebooks"
+PUBLISHED_PRESET = "default"
+MOST_BYTES = 2_000_000
+"""Largest size of a published notebook."""
+
+TYPES = {"int": int, "float": float, "str": str, "bool": bool}
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+class NotebookError(RuntimeError):
+    """A notebook that failed, with its name, the cell's number and the exception's last line."""
+
+
+class Parameter(NamedTuple):
+    """A notebook's parameter: its type, and its default where that is a literal, else None."""
+
+    kind: type
+    default: object
+
+
+class _Job(NamedTuple):
+    name: str
+    notebook: nbformat.NotebookNode
+    parameters: dict[str, object]
+    changed: dict[str, object]
+
+
+def available(folder: Path = NOTEBOOKS) -> list[str]:
+    """Return the names of all notebooks, in the order of the book."""
+    return sorted(path.stem for path in (folder / "py").glob("*.py"))
+
+
+def parameters_of(name: str, folder: Path = NOTEBOOKS) -> dict[str, Parameter]:
+    """Return a notebook's parameters by name, as its parameters cell declares them.
+
+    Raises:
+        InputError: A parameter is neither int, float, str nor bool.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / f"{name}.ipynb"
+        nbformat.write(_read_twin(name, folder), path)
+        declared = papermill.inspect_notebook(path)
+    return {key: _parameter(name, entry) for key, entry in declared.items()}
+
+
+def run(
+    names: Sequence[str],
+    params_file: str | Path,
+    overrides: Mapping[str, str] | None = None,
+    output: str | Path | None = None,
+    publish: bool = True,
+    folder: Path = NOTEBOOKS,
+) -> list[Path]:
+    """Run notebooks with one set of parameters; nothing starts before every value is accepted.
+
+    Args:
+        names: Notebooks to run, all of them when empty.
+        params_file: YAML with a group ``global`` and one group per notebook.
+        overrides: Values as text that win over the file's, as from ``-p key=value``.
+        output: Where results go; by default ``notebooks/`` for the unchanged default preset, else
+            ``build/notebooks/PRESET/``, with the overrides in the folder's name. A failed notebook
+            is kept there, in ``failed/``.
+        publish: False keeps the default preset out of ``notebooks/`` as well.
+        folder: The folder of the notebooks.
+
+    Returns:
+        The notebooks written.
+
+    Raises:
+        InputError: Unknown notebook, unknown parameter or wrong type.
+        NotebookError: A notebook raised, or is larger than 2 MB; it is not published.
+    """
+    params_file, overrides = Path(params_file), dict(overrides or {})
+    jobs = _plan(list(names), params_file, overrides, folder)
+    preset = params_file.stem
+    named = "-".join([preset, *(f"{key}={_in_a_name(text)}" for key, text in overrides.items())])
+    workshop = Path(output) if output else folder.parent / "build" / "notebooks" / named
+    publish = publish and output is None and preset == PUBLISHED_PRESET and not overrides
+    target = folder if publish else workshop
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("cell {task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns) as progress:
+        return [_run_one(job, preset, target, workshop / "failed", progress) for job in jobs]
+
+
+def _in_a_name(text: str) -> str:
+    """A value as it can stand in a folder's name."""
+    return re.sub(r"[^\w.+-]+", "_", text)[:40]
+
+
+def drift(folder: Path = NOTEBOOKS) -> list[str]:
+    """Return a sentence per cell whose type, source or tags differ between text and notebook."""
+    texts, notebooks = set(available(folder)), {path.stem for path in folder.glob("*.ipynb")}
+    found = [f"{name}.ipynb has no py/{name}.py" for name in sorted(notebooks - texts)]
+    found += [f"py/{name}.py has no {name}.ipynb" for name in sorted(texts - notebooks)]
+    for name in sorted(texts & notebooks):
+        text = [_essence(cell) for cell in _read_twin(name, folder).cells]
+        cells = nbformat.read(folder / f"{name}.ipynb", as_version=4).cells
+        made = [_essence(cell) for cell in cells if "injected-parameters" not in _tags(cell)]
+        if len(text) != len(made):
+            found.append(f"{name}: {len(text)} cells in py, {len(made)} in ipynb")
+        pairs = enumerate(zip(text, made, strict=False), 1)
+        found += [f"{name}: cell {number} differs" for number, (a, b) in pairs if a != b]
+    return found
+
+
+def sync(folder: Path = NOTEBOOKS) -> list[str]:
+    """Remake every notebook that differs from its text, without outputs; return their names."""
+    stale = [name for name in available(folder) if any(name in line for line in drift(folder))]
+    for name in stale:
+        _write(_read_twin(name, folder), folder / f"{name}.ipynb")
+    return stale
+
+
+def _read_twin(name: str, folder: Path) -> nbformat.NotebookNode:
+    """Return the notebook a text twin describes, with ids that are the same each time."""
+    notebook = jupytext.read(folder / "py" / f"{name}.py", fmt="py:percent")
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for number, cell in enumerate(notebook.cells, 1):
+        cell["id"] = f"cell-{number}"
+    notebook.nbformat_minor = 5
+    return notebook
+
+
+def _parameter(notebook: str, entry: Mapping[str, str]) -> Parameter:
+    try:
+        default = ast.literal_eval(entry["default"])
+    except (ValueError, SyntaxError):
+        default = None
+    kind = entry["inferred_type_name"]
+    kind = type(default).__name__ if kind in (None, "None") else kind
+    if kind not in TYPES:
+        raise InputError(
+            f"{notebook}: parameter '{entry['name']}' is of type {kind}, "
+            f"a notebook's parameters are {', '.join(TYPES)}"
+        )
+    return Parameter(TYPES[kind], default)
+
+
+def _plan(names, params_file, overrides, folder) -> list[_Job]:
+    """Return what is to be run with which values, or refuse."""
+    known = available(folder)
+    groups = _read_groups(params_file, known)
+    for name in names:
+        if name not in known:
+            raise InputError(f"no notebook '{name}', there are: {', '.join(known)}")
+    declared = {name: parameters_of(name, folder) for name in known}
+    names = names or known
+    for key in groups.get("global", {}):
+        _known_somewhere(key, f"{params_file}, global", declared)
+    for name, values in groups.items():
+        for key in values if name != "global" else ():
+            _known_somewhere(key, f"{params_file}, {name}", {name: declared[name]})
+    for key in overrides:
+        _known_somewhere(key, "-p", {name: declared[name] for name in names})
+    return [_job(name, declared[name], groups, params_file, overrides, folder) for name in names]
+
+
+def _read_groups(params_file: Path, known: Sequence[str]) -> dict[str, dict]:
+    """Return the groups of a parameter file: ``global`` and one per notebook."""
+    if not params_file.is_file():
+        raise InputError(
+            f"no parameter file {params_file} in {Path.cwd()}; run from the project's folder, or "
+            "give --params with its path"
+        )
+    try:
+        groups = yaml.safe_load(params_file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{params_file}: not a YAML file that can be read ({reason})") from None
+    if not isinstance(groups, dict):
+        raise InputError(f"{params_file}: found {groups!r}, expected groups of parameters")
+    for name, values in groups.items():
+        if name not in ("global", *known):
+            raise InputError(
+                f"{params_file}: group '{name}' is no notebook, "
+                f"expected global or one of: {', '.join(known)}"
+            )
+        if not isinstance(values or {}, dict):
+            raise InputError(
+                f"{params_file}, {name}: found {values!r}, expected 'key: value' lines"
+            )
+    return {name: values or {} for name, values in groups.items()}
+
+
+def _known_somewhere(key, where, declared):
+    """Refuse a parameter that none of the notebooks has."""
+    if not any(key in parameters for parameters in declared.values()):
+        known = sorted({name for parameters in declared.values() for name in parameters})
+        raise InputError(
+            f"{where}: unknown parameter '{key}', {' and '.join(declared) or 'no notebook'} "
+            f"know{'s' * (len(declared) == 1)}: {', '.join(known) or 'none'}"
+        )
+
+
+def _job(name, declared, groups, params_file, overrides, folder) -> _Job:
+    """Return a notebook with all its values; only those unlike the default are injected."""
+    values = {key: parameter.default for key, parameter in declared.items()}
+    for group in ("global", name):
+        for key, value in groups.get(group, {}).items():
+            if key in declared:
+                values[key] = _typed(value, declared[key].kind, f"{params_file}, {group}", key)
+    for key, text in overrides.items():
+        if key in declared:
+            values[key] = _parsed(text, declared[key].kind, key)
+    changed = {key: value for key, value in values.items() if value != declared[key].default}
+    return _Job(name, _read_twin(name, folder), values, changed)
+
+
+def _typed(value, kind: type, where: str, key: str):
+    """Return a value of the parameter's type; whole numbers serve as float, nothing else bends."""
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise InputError(
+            f"{where}: parameter '{key}' is {value!r} ({type(value).__name__}), "
+            f"expected {kind.__name__}"
+        )
+    return value
+
+
+def _parsed(text: str, kind: type, key: str):
+    """Return the value of the parameter's type that a text from the command line stands for."""
+    try:
+        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise InputError(f"-p: parameter '{key}' is '{text}', expected {kind.__name__}") from None
+
+
+class _ReportingEngine(NBClientEngine):
+    """Papermill's own engine, which also says which cell starts."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, on_cell=None, **kwargs):
+        start = nb_man.cell_start
+
+        def cell_start(cell, *args, **options):
+            on_cell(cell)
+            return start(cell, *args, **options)
+
+        nb_man.cell_start = cell_start
+        return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+papermill_engines.register("reporting", _ReportingEngine)
+
+
+def _run_one(job: _Job, preset: str, target: Path, failed: Path, progress: Progress) -> Path:
+    """Run one notebook in a scratch folder and put the result in its place, or the wreck aside."""
+    task = progress.add_task(job.name, total=len(job.notebook.cells))
+    started = []
+
+    def on_cell(cell):
+        if "injected-parameters" not in _tags(cell):
+            started.append(cell["id"].removeprefix("cell-"))
+            progress.update(task, completed=len(started))
+
+    with tempfile.TemporaryDirectory() as scratch:
+        result = Path(scratch) / "result.ipynb"
+        try:
+            notebook = _execute(job, preset, result, on_cell)
+        except Exception as error:
+            kept = _keep(result, failed / f"{job.name}.ipynb")
+            where = f"cell {started[-1]} of {len(job.notebook.cells)}" if started else "start"
+            raise NotebookError(f"{job.name}, {where}: {_last_line(error)} (see {kept})") from error
+    (failed / f"{job.name}.ipynb").unlink(missing_ok=True)
+    return _write(notebook, target / f"{job.name}.ipynb")
+
+
+def _execute(job: _Job, preset: str, result: Path, on_cell) -> nbformat.NotebookNode:
+    """Return the executed and stripped notebook; `result` holds what papermill wrote."""
+    nbformat.write(job.notebook, result)
+    papermill.execute_notebook(
+        result,
+        result,
+        parameters=job.changed,
+        engine_name="reporting",
+        kernel_name="python3",
+        progress_bar=False,
+        on_cell=on_cell,
+        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # a stop at the end is no error
+    )
+    notebook = _strip(nbformat.read(result, as_version=4), preset, job.parameters)
+    size = len(nbformat.writes(notebook).encode())
+    if size > MOST_BYTES:
+        raise NotebookError(f"{size / 1e6:.1f} MB, at most {MOST_BYTES / 1e6:.0f} MB allowed")
+    return notebook
+
+
+def _strip(notebook, preset: str, parameters: Mapping[str, object]) -> nbformat.NotebookNode:
+    """Return the notebook without anything that differs between two equal runs."""
+    made = {"preset": preset, "parameters": dict(parameters)}
+    notebook.metadata = nbformat.from_dict({**METADATA, "hybridlib": made})
+    for number, cell in enumerate(notebook.cells, 1):
+        cell["id"] = f"cell-{number}"
+        cell.metadata = nbformat.from_dict(
+            {k: v for k, v in cell.metadata.items() if v and k not in ("papermill", "execution")}
+        )
+        if cell.cell_type == "code":
+            cell.outputs = _joined_streams(cell.outputs)
+    return notebook
+
+
+def _joined_streams(outputs):
+    """Return the outputs with neighbouring pieces of one stream joined: pieces follow the clock."""
+    joined = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output["output_type"] == "stream" and last.get("name") == output["name"]:
+            last["text"] += output["text"]
+        else:
+            joined.append(output)
+    return joined
+
+
+def _last_line(error: Exception) -> str:
+    """Return the exception of the cell, or of the run, as one line."""
+    name = getattr(error, "ename", type(error).__name__)
+    lines = str(getattr(error, "evalue", error)).strip().splitlines()
+    return f"{name}: {lines[-1]}" if lines else name
+
+
+def _keep(source: Path, kept: Path) -> Path:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, kept)
+    return kept
+
+
+def _write(notebook, path: Path) -> Path:
+    """Write a notebook whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def _tags(cell) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def _essence(cell) -> tuple[str, str, list[str]]:
+    return cell.cell_type, cell.source, _tags(cell)

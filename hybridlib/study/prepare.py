@@ -1,0 +1,244 @@
+"""From files in the schema to a prepared study; everything is checked on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridlib.study import pet, schema
+from hybridlib.study.attributes import static_attributes
+from hybridlib.study.basin import Basin
+from hybridlib.study.instruments import BASELINE, anomaly, box_weights
+from hybridlib.study.landsurface import pack_landsurface
+from hybridlib.study.schema import InputError
+from hybridlib.study.store import Study, refuse_to_replace, write_study
+
+LARGEST_AREA_ERROR = 0.15
+"""A gauge whose own cell drains a wrong area by more than this moves to a neighbour that fits."""
+
+
+def prepare(
+    landsurface: Path,
+    forcing: Path,
+    discharge: Path,
+    output: Path,
+    twsa: Path | None = None,
+    formula: str = "given",
+) -> Study:
+    """Import files in the schema as a prepared study.
+
+    Args:
+        landsurface: NetCDF with HydroPy's land-surface variables.
+        forcing: NetCDF with daily pr, tas and either evspsblpot or what ``formula`` needs.
+        discharge: NetCDF with discharge(time, station), area (km2), station_lat, station_lon.
+        output: the Zarr store to write.
+        twsa: NetCDF with twsa(time, box) in mm, box_lat, box_lon.
+        formula: "given" takes evspsblpot from the file; otherwise a name in
+            :data:`hybridlib.study.pet.FORMULAS`.
+
+    Raises:
+        InputError: any input that cannot be used, before anything is written.
+    """
+    refuse_to_replace(Path(output))
+    land = schema.read_landsurface(landsurface)
+    basin = Basin.from_landsurface(land, str(landsurface))
+    pack_landsurface(land, basin, str(landsurface))
+    weather = _read_forcing(forcing, basin, land, str(landsurface), formula)
+    groups = {
+        "forcing": weather,
+        "landsurface": land,
+        "attributes": static_attributes(land, weather),
+        "discharge": _read_discharge(discharge, basin, weather.indexes["time"]),
+    }
+    if twsa is not None:
+        groups["twsa"] = _read_twsa(twsa, basin)
+    attrs = {
+        "title": land.attrs.get("title", Path(landsurface).stem),
+        "source": "real",
+        "pet": formula,
+        "history": f"hybridlib prepare from {Path(landsurface).name}, {Path(forcing).name}",
+    }
+    return write_study(output, groups, attrs)
+
+
+def _read_forcing(path: Path, basin: Basin, grid: xr.Dataset, grid_name: str, formula: str):
+    """Read every forcing variable the file has, with PET, on the basin's grid."""
+    raw = schema.read(path)
+    schema.check_same_grid(grid, raw, (grid_name, str(path)))
+    days = schema.check_daily(raw, str(path))
+    needed = {"pr", "tas"} | ({"evspsblpot"} if formula == "given" else set())
+    present = {
+        name
+        for name, variable in schema.FORCING.items()
+        if {name, *variable.aliases} & set(raw.data_vars)
+    }
+    names = [name for name in schema.FORCING if name in needed | present]
+    weather = schema.select(raw, schema.FORCING, names, str(path)).load()
+    weather = weather.assign_coords(time=days, lat=grid.lat, lon=grid.lon)
+    for name in names:
+        check_forcing(basin.pack(weather[name]), name, basin, days, str(path))
+        _check_outside(weather[name], str(path))
+    if {"tasmin", "tasmax"} <= set(names) and bool((weather.tasmin > weather.tasmax).any()):
+        raise InputError(f"{path}: tasmin is above tasmax somewhere; expected it never to be")
+    if formula != "given":
+        weather["evspsblpot"] = pet.potential_evaporation(weather, formula)
+    # A day at 273.15 K must stay on its side of the threshold: float32 would move it.
+    return xr.Dataset(
+        {
+            name: _fill_outside(field).astype("float64" if name == "tas" else "float32")
+            for name, field in weather.data_vars.items()
+        }
+    )
+
+
+def check_forcing(
+    values: np.ndarray, name: str, basin: Basin, days: pd.DatetimeIndex, source: str
+) -> None:
+    """Refuse weather that is missing over land or out of range.
+
+    Args:
+        values: one variable, (time, cell).
+        name: its name in the schema.
+        basin: the active cells.
+        days: the days, (time,).
+        source: the file's name.
+
+    Raises:
+        InputError: with the first cell and day.
+    """
+
+    def where(index):
+        return (
+            f"{basin.describe(np.flatnonzero(basin.land)[index[1]])} on {days[index[0]]:%Y-%m-%d}"
+        )
+
+    schema.check_values(values[:, basin.land], schema.FORCING[name], source, where)
+
+
+def _check_outside(field: xr.DataArray, source: str) -> None:
+    """Outside the basin a value may be missing, but not wrong."""
+    variable = schema.FORCING[field.name]
+    usual = variable.low if np.isfinite(variable.low) else 0.0
+    lat, lon, days = field.lat.values, field.lon.values, field.indexes["time"]
+
+    def where(index):
+        day, row, col = index
+        return f"at lat {lat[row]:g}, lon {lon[col]:g} (outside the basin) on {days[day]:%Y-%m-%d}"
+
+    schema.check_values(np.where(np.isnan(field), usual, field), variable, source, where)
+
+
+def _fill_outside(field: xr.DataArray) -> xr.DataArray:
+    """Fill missing cells outside the basin with the day's mean over the others."""
+    return field.fillna(field.mean(("lat", "lon"), dtype=float)).astype(field.dtype)
+
+
+def _read_discharge(path: Path, basin: Basin, weather_days: pd.DatetimeIndex) -> xr.Dataset:
+    """Read gauges and find the cell of each."""
+    raw = schema.read(path)
+    names = [n for n in schema.DISCHARGE if n != "area" or "area" in raw.variables]
+    gauges = schema.select(raw, schema.DISCHARGE, names, str(path)).load()
+    if "station" not in raw.coords or gauges.sizes["station"] == 0:
+        raise InputError(f"{path}: coordinate station is missing; expected a name for every gauge")
+    if "area" not in gauges:
+        gauges["area"] = xr.full_like(gauges.station_lat, np.nan)
+    gauges["area"].attrs.update(schema.DISCHARGE["area"].attrs)
+    days = schema.check_daily(gauges, str(path))
+    gauges = gauges.assign_coords(station=raw.station.astype(str), time=days)
+    _check_gauges(gauges, path)
+    if not days.isin(weather_days).any():
+        raise InputError(
+            f"{path}: discharge runs from {days[0]:%F} to {days[-1]:%F}, the weather from "
+            f"{weather_days[0]:%F} to {weather_days[-1]:%F}; expected some days in common"
+        )
+    return place_gauges(gauges, basin, str(path))
+
+
+def _check_gauges(gauges: xr.Dataset, path: Path) -> None:
+    """Missing days and areas are expected; other values must make sense, names be different."""
+    days, names = gauges.indexes["time"], gauges.indexes["station"]
+    if names.has_duplicates:
+        raise InputError(f"{path}: station {names[names.duplicated()][0]} stands twice")
+
+    def where(index):
+        day = f" on {days[index[0]]:%Y-%m-%d}" if len(index) == 2 else ""
+        return f"at station {names[index[-1]]}{day}"
+
+    for name, variable in schema.DISCHARGE.items():
+        values = gauges[name].values.astype(float)
+        if name in ("discharge", "area"):
+            values = np.where(np.isnan(values), 1.0, values)
+        least = np.nextafter(0.0, 1.0) if name == "area" else variable.low
+        schema.check_values(values, replace(variable, low=least), str(path), where)
+
+
+def place_gauges(gauges: xr.Dataset, basin: Basin, source: str) -> xr.Dataset:
+    """Give every gauge a cell: its own, or a neighbour if only there the drainage area fits.
+
+    An area fits within :data:`LARGEST_AREA_ERROR`. Where no neighbour's does either, or the
+    published area is unknown, the gauge stays.
+
+    Args:
+        gauges: station_lat, station_lon (degrees) and area (km2, NaN where unknown), (station,).
+        basin: the network.
+        source: the file's name, for messages.
+
+    Returns:
+        The dataset with cell_lat, cell_lon, cell_area (km2) and snapped, (station,).
+
+    Raises:
+        InputError: a gauge outside the basin.
+    """
+    cells, snapped = [], []
+    for name, lat, lon, area in zip(
+        gauges.station.values,
+        gauges.station_lat.values,
+        gauges.station_lon.values,
+        gauges.area.values * 1e6,
+        strict=True,
+    ):
+        own = basin.cell_at(float(lat), float(lon), f"{source}: gauge {name}")
+        near = (abs(basin.row - basin.row[own]) <= 1) & (abs(basin.col - basin.col[own]) <= 1)
+        error = np.where(near & basin.land, np.abs(basin.upstream_area / area - 1.0), np.inf)
+        moves = error[own] > LARGEST_AREA_ERROR >= error.min()
+        cells.append(int(error.argmin()) if moves else own)
+        snapped.append(moves)
+    place = {
+        "cell_lat": (basin.lat[basin.row[cells]], "degrees_north", "latitude of the gauge's cell"),
+        "cell_lon": (basin.lon[basin.col[cells]], "degrees_east", "longitude of the gauge's cell"),
+        "cell_area": (basin.upstream_area[cells] / 1e6, "km2", "drainage area in the network"),
+        "snapped": (np.array(snapped), "/", "moved to a neighbouring cell"),
+    }
+    return gauges.assign(
+        {
+            name: ("station", values, {"units": units, "long_name": meaning})
+            for name, (values, units, meaning) in place.items()
+        }
+    )
+
+
+def _read_twsa(path: Path, basin: Basin) -> xr.Dataset:
+    """Read monthly storage anomalies on boxes and refer them to the baseline's observed months."""
+    raw = schema.read(path)
+    raw = raw.rename(time="month") if "time" in raw.dims else raw
+    boxes = schema.select(raw, schema.TWSA, schema.TWSA, str(path)).load()
+    if not isinstance(raw.indexes.get("month"), pd.DatetimeIndex):
+        raise InputError(f"{path}: month (or time) holds no dates; expected one date a month")
+    months = raw.indexes["month"].to_period("M").to_timestamp()
+    if months.has_duplicates:
+        raise InputError(f"{path}: {months[months.duplicated()][0]:%Y-%m} stands twice in month")
+    box_weights(basin, boxes.box_lat.values, boxes.box_lon.values)
+    baseline = tuple(
+        str(raw.attrs.get(f"baseline_{end}", default))
+        for end, default in zip(("first", "last"), BASELINE, strict=True)
+    )
+    values = boxes.twsa.values
+    boxes["twsa"] = boxes.twsa.copy(data=anomaly(values, months, np.isfinite(values), baseline))
+    if "box" not in raw.coords:
+        boxes = boxes.assign_coords(box=[f"box_{k + 1:02d}" for k in range(boxes.sizes["box"])])
+    attrs = {"baseline_first": baseline[0], "baseline_last": baseline[1]}
+    return boxes.assign_coords(month=months).assign_attrs(attrs)

@@ -1,0 +1,206 @@
+"""Do gradients of the day agree with finite differences, on either side of every threshold?"""
+
+import cases
+import numpy as np
+import pytest
+
+from hybridlib.hydropy.backend import tf
+from hybridlib.hydropy.land import Weather
+from hybridlib.hydropy.model import HydroPyNN
+from hybridlib.hydropy.parameters import Parameters
+from hybridlib.hydropy.processes import STEEPEST, power, transpiration
+from hybridlib.hydropy.step import State, day_step
+
+MODEL = HydroPyNN.from_landsurface(cases.landsurface(), "float64")
+LAND = {name: np.asarray(field) for name, field in MODEL.land._asdict().items()}
+CELLS = MODEL.basin.size
+MM = 1000.0 / MODEL.basin.area
+ASIDE = 1e-3
+"""Distance from a threshold at which both sides are checked (mm or K)."""
+
+
+def _point(**changes):
+    """A rainy day on a half-full basin: every variable the day depends on, (cell,) or more."""
+    rng = np.random.default_rng(3)
+    share = rng.uniform(0.3, 0.7, CELLS)
+    point = {
+        "swe": 20.0 + 10.0 * share,
+        "wliq": 0.5 * share,
+        "skinstor": 0.01 * share,
+        "canopystor": 0.2 * share,
+        "rootmoist": LAND["wilt"] + share * (0.75 * LAND["wcap"] - LAND["wilt"]),
+        "lakestor": 50.0 * share,
+        "groundwstor": 80.0 * share,
+        "riverstor": share * np.ones((MODEL.network.in_cascade.shape[0], 1)) * 3.0 / MM,
+        "infl": np.where(MODEL.basin.sink, 0.0, 5.0 * share / MM),
+        "rainf": 4.0 * share,
+        "snowf": 1.0 * share,
+        "melt": 3.0 * share,
+        "pet": 2.0 + share,
+        **{n: np.asarray(f) for n, f in MODEL.default_parameters()._asdict().items()},
+    }
+    return {**point, **changes}
+
+
+@tf.function(autograph=False)
+def _day(values):
+    """One number from everything a day returns, (…,), river water in mm."""
+    weather = Weather(
+        **{name: values[name] for name in ("rainf", "snowf", "melt", "pet")},
+        month=tf.constant(3),
+        next_month=tf.constant(4),
+        share_next=tf.constant(0.3, tf.float64),
+    )
+    state = State(*(values[name] for name in State._fields))
+    parameters = Parameters(*(values[name] for name in Parameters._fields))
+    after, fluxes = day_step(state, weather, parameters, MODEL.land, MODEL.network)
+    pieces = {**fluxes, **after._asdict()}
+    total = 0.0
+    for k, name in enumerate(sorted(pieces)):
+        piece = pieces[name] * (MM if name in ("dis", "rivdis", "infl", "riverstor") else 1.0)
+        if name == "freshwater":
+            continue
+        if name == "riverstor":
+            piece = tf.reduce_sum(piece, axis=-2)
+        weight = np.cos(1.0 + k + np.arange(CELLS))
+        total += tf.reduce_sum(piece * weight, axis=-1)
+    return total
+
+
+def _gradient(point, name):
+    values = {key: tf.constant(value) for key, value in point.items()}
+    with tf.GradientTape() as tape:
+        tape.watch(values[name])
+        result = _day(values)
+    zero = tf.UnconnectedGradients.ZERO
+    return tape.gradient(result, values[name], unconnected_gradients=zero).numpy()
+
+
+def _millimetres(name):
+    """Depth of water that one unit of a variable stands for, so that all are checked alike."""
+    if name in ("infl", "riverstor"):
+        return MM
+    return LAND["wcap"] if name in ("s_min", "s_max", "f_crit", "f_evap") else np.ones(CELLS)
+
+
+def _finite_difference(point, name, step):
+    """Central differences of every element, all in one call along a member axis."""
+    value = point[name]
+    shifts = np.eye(value.size).reshape(value.size, *value.shape)
+    step = step / np.broadcast_to(_millimetres(name), value.shape)
+    members = np.concatenate([value + step * shifts, value - step * shifts])
+    wide = {}
+    for key, other in point.items():
+        wide[key] = tf.constant(
+            members if key == name else np.broadcast_to(other, (len(members), *other.shape))
+        )
+    high, low = np.split(_day(wide).numpy(), 2)
+    return ((high - low).reshape(value.shape)) / (2 * step)
+
+
+def _check(point, names, step=1e-6):
+    for name in names:
+        exact, estimate = _gradient(point, name), _finite_difference(point, name, step)
+        scale = _millimetres(name)
+        difference = np.abs(exact - estimate) / scale
+        assert difference.max() <= 1e-6 * max(1.0, np.abs(estimate / scale).max()), name
+
+
+STORES = tuple(State._fields)
+ALL = (*STORES, *Parameters._fields, "pet", "rainf", "snowf", "melt")
+
+CAPACITY = {
+    "wcap": LAND["wcap"],
+    "wmin": LAND["wmin"],
+    "wilting point": LAND["wilt"],
+    "critical point": 0.75 * LAND["wcap"],
+    "slow drainage starts": 0.05 * LAND["wcap"],
+    "fast drainage starts": 0.90 * LAND["wcap"],
+}
+
+
+def test_are_gradients_right_on_an_ordinary_day():
+    _check(_point(), ALL)
+
+
+def test_are_gradients_right_on_a_frost_day():
+    _check(_point(melt=np.full(CELLS, -2.0)), ALL)
+
+
+def test_are_gradients_right_on_a_dry_day():
+    nothing = np.zeros(CELLS)
+    names = [name for name in ALL if name not in ("rainf", "snowf", "melt", "swe", "wliq")]
+    _check(_point(rainf=nothing, snowf=nothing, swe=nothing, wliq=nothing), names)
+
+
+SIDES = [(name, side) for name in CAPACITY for side in (-ASIDE, ASIDE)]
+SIDES.remove(("wcap", ASIDE))  # soil moisture never exceeds wcap
+
+
+@pytest.mark.parametrize(("threshold", "side"), SIDES)
+def test_are_gradients_right_beside_each_threshold_of_soil_moisture(threshold, side):
+    moisture = CAPACITY[threshold] + side
+    names = ("rootmoist", *Parameters._fields, "pet")
+    _check(_point(rootmoist=moisture), names, step=1e-7 if threshold == "wcap" else 1e-6)
+
+
+@pytest.mark.parametrize("side", [-ASIDE, ASIDE])
+def test_are_gradients_right_beside_the_freezing_point(side):
+    _check(_point(melt=np.full(CELLS, side)), STORES)
+
+
+@pytest.mark.parametrize("store", ["swe", "wliq", "skinstor", "canopystor", "lakestor"])
+def test_are_gradients_right_beside_an_empty_store(store):
+    _check(_point(**{store: np.full(CELLS, ASIDE)}), (store, "pet"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rootmoist": LAND["wcap"]},
+        {"rootmoist": LAND["wmin"]},
+        {"melt": np.zeros(CELLS)},
+        *({store: np.zeros(CELLS)} for store in STORES if store not in ("riverstor", "infl")),
+        {store: np.zeros(CELLS) for store in STORES if store not in ("riverstor", "infl")},
+        {"pet": np.zeros(CELLS)},
+        {"lag_river": np.zeros(CELLS), "s_max": np.ones(CELLS)},
+    ],
+    ids=lambda changes: "+".join(changes),
+)
+def test_are_gradients_finite_on_every_threshold(changes):
+    point = _point(**changes)
+    for name in ALL:
+        assert np.isfinite(_gradient(point, name)).all(), name
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("base", [-0.1, 0.0, 1e-12, STEEPEST, 1e-4, 0.3, 1.0])
+def test_is_a_power_exact_and_its_slope_finite(base, exponent):
+    value = tf.constant([base], tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        result = power(value, tf.constant(exponent, tf.float64))
+    positive = max(base, 0.0)
+    assert result.numpy()[0] == pytest.approx(positive**exponent, rel=1e-14)
+    slope = exponent * positive**exponent / max(base, STEEPEST)
+    assert tape.gradient(result, value).numpy()[0] == pytest.approx(slope, rel=1e-12)
+
+
+def test_is_the_slow_drainage_threshold_without_a_gradient():
+    # s_min only switches drainage on: no descent along gradients can move it.
+    assert not _gradient(_point(), "s_min").any()
+
+
+def test_what_happens_where_the_critical_point_falls_below_wilting():
+    wilting, nothing = LAND["wilt"], np.zeros(CELLS)
+    dry = {name: nothing for name in ("rainf", "snowf", "melt", "swe", "wliq", "canopystor")}
+    f_crit = 0.8 * wilting / LAND["wcap"]
+    below = _point(rootmoist=wilting - 1.0, f_crit=f_crit, **dry)
+    above = _point(rootmoist=wilting + 1.0, f_crit=f_crit, **dry)
+    for point, transpires in ((below, False), (above, True)):
+        flow = transpiration(
+            *(tf.constant(v) for v in (point["rootmoist"], point["pet"], nothing)),
+            *(tf.constant(v) for v in (nothing + 0.7, LAND["wcap"], wilting, f_crit)),
+        )
+        assert ((flow.numpy() > 0) == transpires).all()
+        assert np.isfinite(_gradient(point, "f_crit")).all()

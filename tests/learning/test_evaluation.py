@@ -1,0 +1,381 @@
+"""Are the scores of a model those of its run, and does evaluating write nothing by mistake?"""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+
+import cases
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from hybridlib.cli import main
+from hybridlib.hydropy.parameters import Parameters
+from hybridlib.hydropy.simulate import study_model, study_weather
+from hybridlib.learning import evaluation
+from hybridlib.learning.problem import SETTLED
+from hybridlib.learning.run import (
+    CONFIG,
+    DIGEST,
+    HISTORY,
+    WEIGHTS,
+    Run,
+    digest,
+    read_config,
+    save_weights,
+)
+from hybridlib.learning.schemes import Learner, find_scheme
+from hybridlib.learning.settings import Settings
+from hybridlib.learning.training import train
+from hybridlib.study.instruments import total_water_anomaly
+from hybridlib.study.schema import SECONDS_PER_DAY
+from hybridlib.study.splits import Period, Split
+
+SPLIT = Split(Period(2002, 2003), Period(2004, 2004))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return cases.tiny_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def run(study, tmp_path_factory):
+    """The folder of two trained members."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    options = {"epochs": 1, "choose": False, "members": 2}
+    train(Settings("hybrid_qs_plus", str(study.path), **options), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    """Problem and members of the run."""
+    return Run.open(run).model()
+
+
+@pytest.fixture(scope="module")
+def scores(model):
+    return evaluation.evaluate(*model)
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    """A copy of the run that a test may spoil."""
+    return shutil.copytree(run, tmp_path / "copy")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run `hybridlib evaluate`; return its exit code, what it printed and its error, or all."""
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["hybridlib", "evaluate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed, told = capsys.readouterr()
+        return end.value.code, printed, " ".join(told.split()).rpartition("Error: ")[2]
+
+    return run
+
+
+def _by_hand(simulated, observed):
+    """NSE, KGE and RMSE of one series."""
+    seen = np.isfinite(observed)
+    s, o = simulated[seen].astype(float), observed[seen].astype(float)
+    misfit = np.sum((s - o) ** 2)
+    shares = np.corrcoef(s, o)[0, 1], s.std() / o.std(), s.mean() / o.mean()
+    kge = 1.0 - np.sqrt(sum((share - 1.0) ** 2 for share in shares))
+    # The mean of an anomaly over its own baseline is 0, and no KGE can refer to it.
+    kge = kge if abs(o.mean()) > 1e-6 * o.std() else np.nan
+    return [1.0 - misfit / np.sum((o - o.mean()) ** 2), kge, np.sqrt(misfit / len(o))]
+
+
+def test_are_the_scores_those_of_a_run_with_the_learned_parameters(study, model, scores):
+    hydropy = study_model(study)
+    weather = study_weather(study, hydropy)
+    start, _ = hydropy.spin_up(weather.part(slice(365)), threshold=SETTLED)
+    boxes, gauges = study.twsa.load(), study.discharge.discharge.values
+    for member, learner in enumerate(model[1]):
+        driven = weather._replace(pet=learner.pet(weather.pet, model[0].window))
+        _, series = hydropy.run(driven, learner.parameters(), start, ("dis", "tws"))
+        dis = series["dis"][:, study.gauge_cells] / 86400.0
+        tws = total_water_anomaly(series["tws"], study.days, hydropy.basin, boxes)
+        for name, simulated, observed, time in (
+            ("discharge", dis, gauges, study.days),
+            ("twsa", tws, boxes.twsa.values, boxes.indexes["month"]),
+        ):
+            for period, inside in (("train", time.year < 2004), ("validation", time.year == 2004)):
+                inside &= time.year > 2001
+                expected = [
+                    _by_hand(simulated[inside, k], observed[inside, k])
+                    for k in range(observed.shape[1])
+                ]
+                found = scores[name].sel(period=period, member=member)
+                found = found.where(np.isfinite(np.transpose(expected)))
+                # NSE is one minus a number near one: near 0 only the absolute error counts.
+                np.testing.assert_allclose(found.T, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_are_the_scores_of_the_start_those_that_training_sees(study, run):
+    problem, learners = evaluation.open_untrained(study, "hybrid_qs_plus")
+    pairs = evaluation.simulate_members(problem, learners)
+    nse = evaluation.score(pairs, problem.split).sel(metric="NSE", period="train").mean()
+    first = pd.read_csv(run / HISTORY).iloc[0]
+    for name in ("discharge", "twsa"):
+        np.testing.assert_allclose(nse[name], first[f"nse_{name}_0"], rtol=1e-4)
+
+
+def test_are_perfect_mean_and_constant_series_scored_as_known():
+    time = pd.date_range("2002-01-01", "2004-12-31")
+    flow = 5.0 + np.sin(np.arange(len(time)))
+    observed = np.stack([flow, flow, np.full_like(flow, 5.0)], axis=1)
+    observed[time.year == 2004, 1] = np.nan
+    mean = np.full_like(flow, flow[time.year < 2004].mean())
+    simulated = np.stack([flow, mean, flow], axis=1)[None]
+    dims = {"time": time, "station": ["perfect", "mean", "constant"]}
+    pairs = xr.Dataset(
+        {
+            "discharge_observed": (tuple(dims), observed),
+            "discharge_simulated": (("member", *dims), simulated),
+        },
+        {**dims, "member": [0]},
+    )
+    scores = evaluation.score(pairs, SPLIT).discharge.sel(member=0)
+    expected = {"train": [1.0, 0.0, np.nan], "validation": [1.0, np.nan, np.nan]}
+    for period, values in expected.items():
+        found = scores.sel(metric="NSE", period=period)
+        np.testing.assert_allclose(found, values, atol=1e-12)
+
+
+def test_is_the_table_the_mean_over_the_members(scores):
+    table = evaluation.table(scores, "discharge")
+    assert list(table.index) == ["mouth", "middle", "head"]
+    assert list(table.columns) == [
+        f"{period} {metric}" for period in ("train", "validation") for metric in evaluation.SCORES
+    ]
+    head = scores.discharge.sel(metric="KGE", period="validation", station="head")
+    assert head[0] != head[1]
+    assert table.loc["head", "validation KGE"] == pytest.approx(float(head[0] + head[1]) / 2)
+
+
+def test_does_no_water_come_from_nowhere_whatever_the_networks_learned(study, scores):
+    assert 0.0 < scores.attrs["water_from_nowhere_mm"] <= 1e-9
+    problem, (learner,) = evaluation.open_untrained(study, "hybrid_qs_plus")
+    last = learner.replacement.kernels[-1]
+    last.assign(np.random.default_rng(3).normal(size=last.shape))
+    reference = problem.weather.pet.numpy()
+    assert np.abs(learner.pet(problem.weather.pet, problem.window) - reference).mean() > 0.5
+    assert evaluation.water_closure(problem, learner) <= 1e-9
+
+
+def test_does_the_command_print_what_it_writes(copy, scores, command):
+    code, printed, told = command("--run", copy)
+    assert code == 0 and told == f"{copy / 'metrics.nc'}: scores"
+    assert "discharge, tiny (twin); train 2002-2003, validation 2004-2004" in printed
+    assert "water from nowhere: at most" in printed
+    with xr.open_dataset(copy / "metrics.nc") as written:
+        xr.testing.assert_identical(written.load(), scores.load())
+    assert scores.discharge.dims == ("metric", "period", "member", "station")
+    assert scores.twsa.dims == ("metric", "period", "member", "box")
+    rows = [line.split() for line in printed.splitlines() if line.startswith("mouth")]
+    mouth = scores.discharge.sel(station="mouth").mean("member").values.T.ravel()
+    assert rows == [["mouth", *(f"{value:.3f}" for value in mouth)]]
+
+
+def test_is_a_run_evaluated_from_another_folder_with_its_study_elsewhere(
+    study, copy, scores, command, tmp_path
+):
+    config = json.loads((copy / CONFIG).read_text())
+    (copy / CONFIG).write_text(json.dumps(config | {"study": "gone.zarr"}))
+    code, _, told = command("--run", copy)
+    assert code == 2 and told.startswith("gone.zarr: no prepared study here")
+    moved = shutil.copytree(study.path, tmp_path / "moved.zarr")
+    output = tmp_path / "new" / "scores.nc"
+    assert command("--run", copy, "--study", moved, "--output", output)[0] == 0
+    with xr.open_dataset(output) as written:
+        xr.testing.assert_identical(written.load(), scores.load())
+    assert not (copy / "metrics.nc").exists()
+
+
+def test_is_an_untrained_scheme_scored_without_gravimetry(command, tmp_path):
+    study = cases.tiny_study(tmp_path, twsa=False)
+    given = "--scheme=hydropynn", f"--study={study.path}", "--train-years=2002-2002"
+    code, printed, _ = command(*given)
+    assert code == 0 and "discharge, tiny (twin); train 2002-2002, validation 2003-2004" in printed
+    assert "twsa" not in printed
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.zarr"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "give either --run, or --scheme with --study"),
+        (("--scheme=hydropynn",), "give either --run, or --scheme with --study"),
+        (("--run={run}", "--scheme=hydropynn"), "give either --run, or --scheme with --study"),
+        (("--run={run}", "--train-years=2002-2002"), "a run is scored in its own years"),
+        (("--run=nowhere",), "nowhere: no run here; expected a config.json"),
+        (("--scheme=lstm", "--study={study}"), "scheme 'lstm' is unknown; expected one of"),
+        (
+            ("--scheme=hydropynn", "--study={study}", "--validation-years=2003-2004"),
+            "training 2002-2003 and validation 2003-2004 overlap",
+        ),
+    ],
+)
+def test_is_a_command_refused_that_names_no_model(arguments, told, run, study, command):
+    given = [argument.format(run=run, study=study.path) for argument in arguments]
+    code, printed, message = command(*given)
+    assert code == 2 and not printed and message.startswith(told)
+
+
+def _no_weights(folder, problem):
+    (folder / WEIGHTS).unlink()
+
+
+def _half_of_the_weights(folder, problem):
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(whole[: len(whole) // 2])
+
+
+def _save(folder, learners):
+    save_weights(folder / WEIGHTS, learners, read_config(folder))
+
+
+def _weights_of_three(folder, problem):
+    _save(folder, [problem.learner(seed) for seed in range(3)])
+
+
+def _weights_of_another_scheme(folder, problem):
+    other, (learner,) = evaluation.open_untrained(problem.study, "hybrid_q")
+    _save(folder, [learner, other.learner(1)])
+
+
+def _weights_of_another_basin(folder, problem):
+    _settings(scheme="hydropynn_qs")(folder, problem)
+    half = Parameters(*(field[:6] for field in problem.model.default_parameters()))
+    scheme = find_scheme("hydropynn_qs")
+    members = [Learner(scheme, half, problem.attributes[:6], seed) for seed in range(2)]
+    _save(folder, members)
+
+
+def _settings(**changes):
+    def change(folder, problem):
+        config = json.loads((folder / CONFIG).read_text())
+        (folder / CONFIG).write_text(json.dumps(config | changes))
+
+    return change
+
+
+def _no_digest(folder, problem):
+    with h5py.File(folder / WEIGHTS, "r+") as file:
+        del file.attrs[DIGEST]
+
+
+OTHER = "weights of another configuration"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_no_weights, f"{WEIGHTS}: no weights here; the training has not ended (--resume ends it)"),
+        (_half_of_the_weights, f"{WEIGHTS}: {OTHER} (Unable to synchronously open file"),
+        (_weights_of_three, f"{WEIGHTS}: {OTHER} (found 48 arrays, expected 32)"),
+        (_weights_of_another_scheme, f"{WEIGHTS}: {OTHER} (found 16 arrays, expected 32)"),
+        (_weights_of_another_basin, f"{WEIGHTS}: {OTHER} ("),
+        (_settings(members=1), f"{WEIGHTS}: {OTHER} (found 32 arrays, expected 16)"),
+        (_settings(members="two"), "members is 'two'; expected int"),
+        (_settings(scheme="hybrid_qs"), f"{WEIGHTS}: {OTHER} (found 32 arrays, expected 16)"),
+        (_settings(basin="0123"), "weights of another basin than"),
+        (_settings(seed=7), f"{WEIGHTS}: {OTHER} (found those of configuration "),
+        (_no_digest, f"{WEIGHTS}: {OTHER} (found those of configuration none, expected "),
+        (_settings(layers=3), f"{CONFIG}: unknown key layers"),
+    ],
+)
+def test_is_a_run_refused_whose_parts_do_not_fit_and_nothing_written(
+    spoil, told, copy, model, command
+):
+    spoil(copy, model[0])
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    code, printed, message = command("--run", copy)
+    assert code == 2 and not printed and told in message
+    assert before == {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+
+
+def test_do_weights_know_their_configuration_by_its_values_alone(run):
+    config = read_config(run)
+    moved = config | {"study": "elsewhere.zarr", "versions": {}}
+    usual = {name: value for name, value in moved.items() if name != "deterministic"}
+    assert digest(config) == digest(moved) == digest(usual)
+    others = {"seed": 1, "held_out": ["mouth"], "deterministic": True, "data": "other"}
+    found = {digest(config | {name: value}) for name, value in others.items()}
+    assert len(found | {digest(config)}) == 5
+
+
+def test_are_old_scores_kept_when_the_disk_is_full(scores, tmp_path):
+    path = tmp_path / "metrics.nc"
+    path.write_text("old scores")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="metrics.nc: cannot be written") as full:
+            evaluation.write_metrics(path, scores)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "what stood there is kept" in str(full.value)
+    assert path.read_text() == "old scores" and list(tmp_path.iterdir()) == [path]
+
+
+def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(tmp_path):
+    study = cases.tiny_study(tmp_path)
+    problem, learners = evaluation.open_untrained(study, "hydropynn")
+    pairs = evaluation.simulate_members(problem, learners)
+    assert "evap_true" not in pairs and "evap" not in evaluation.score(pairs, problem.split)
+    perfect = pairs.assign(evap_true=pairs.evap_simulated.isel(member=0, drop=True))
+    scores = evaluation.score(perfect, problem.split).evap
+    assert scores.sel(metric="NSE").values.tolist() == [[1.0], [1.0]]
+    assert scores.sel(metric="RMSE").values.tolist() == [[0.0], [0.0]]
+    parameters, pet = problem.driven_by(learners)
+    weather = problem.weather._replace(pet=pet)
+    _, series = problem.model.run(weather, parameters, problem.start, ["evap"])
+    january = np.asarray(series["evap"])[:31]
+    assert pairs.evap_simulated[0, 0] == pytest.approx(january.mean(), rel=1e-5)  # equal areas
+
+
+def test_is_the_score_of_evapotranspiration_that_of_area_means_in_mm_a_day(tmp_path):
+    study = cases.add_truth(cases.tiny_study(tmp_path))
+
+    def one_large(land):
+        land["area"][1, 2] *= 5
+        return land
+
+    study = cases.changed_study(study, tmp_path, "landsurface", one_large)
+    problem, learners = evaluation.open_untrained(study, "hydropynn")
+    pairs = evaluation.simulate_members(problem, learners)
+    weights = study.landsurface.area / study.landsurface.area.sum()
+    daily = (0.9 * SECONDS_PER_DAY * study.forcing.evspsblpot * weights).sum(("lat", "lon"))
+    true = daily.resample(time="MS").mean().values
+    np.testing.assert_allclose(pairs.evap_true, true, rtol=1e-5)
+    _, series = problem.model.run(
+        problem.weather, learners[0].parameters(), problem.start, ["evap"]
+    )
+    land = study.basin.pack(weights)
+    march = np.asarray(series["evap"])[59:90] @ land
+    assert pairs.evap_simulated[0, 2] == pytest.approx(march.mean(), rel=1e-5)
+    scores = evaluation.score(pairs, problem.split).evap.sel(period="validation", member=0)
+    error, spread = pairs.evap_simulated[0, 36:] - true[36:], true[36:] - true[36:].mean()
+    assert scores.sel(metric="RMSE") == pytest.approx(float((error**2).mean() ** 0.5), rel=1e-5)
+    expected = 1 - float((error**2).sum()) / (spread**2).sum()
+    assert scores.sel(metric="NSE") == pytest.approx(expected, rel=1e-5) and expected < 0.99
+
+
+def test_is_a_record_evaluated_that_begins_within_a_month(tmp_path):
+    study = cases.tiny_study(tmp_path)
+    late = slice("2001-01-15", None)
+    study = cases.changed_study(study, tmp_path, "forcing", lambda f: f.sel(time=late))
+    pairs = evaluation.simulate_members(*evaluation.open_untrained(study, "hydropynn"))
+    assert str(pairs.calendar.values[0])[:10] == "2001-01-01"
+    assert np.isfinite(pairs.evap_simulated).all()

@@ -1,0 +1,545 @@
+"""Does a training survive whatever stops it, and say what it cannot use?"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cases
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from hybridlib.cli import main
+from hybridlib.hydropy import adjoint
+from hybridlib.hydropy.backend import tf
+from hybridlib.hydropy.parameters import Parameters
+from hybridlib.learning import networks, run
+from hybridlib.learning.run import CHECKPOINT, CONFIG, HISTORY, LOCK, WEIGHTS
+from hybridlib.learning.settings import PRESETS, Settings
+from hybridlib.learning.training import Fit, TrainingError, train
+from hybridlib.study.schema import InputError
+from hybridlib.study.store import Study, write_group
+
+STEPS = ["choose", "choose", "choose", "fit", "fit"]
+"""Phases of the steps of a run with two epochs: the third one of the choice only looks."""
+PAIR = {"scheme": "hybrid_qs_plus", "members": 2, "choose": False}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return cases.tiny_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _problems_read_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "build_problem", functools.cache(run.build_problem))
+        yield
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """The progress of the run that is never stopped."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def whole(study, rows, tmp_path_factory):
+    """The folder of a run that is never stopped."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    train(_settings(study), folder, progress=rows.append)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pair(study, tmp_path_factory):
+    """The folder of a run of two members with a Conv3D network that is never stopped."""
+    folder = tmp_path_factory.mktemp("runs") / "pair"
+    train(_settings(study, **PAIR), folder)
+    return folder
+
+
+def _settings(study: Study, **options) -> Settings:
+    return Settings(**{"scheme": "hydropynn_qs", "study": str(study.path), "epochs": 2} | options)
+
+
+def _weights(folder: Path) -> dict[str, np.ndarray]:
+    found = {}
+
+    def keep(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[...]
+
+    with h5py.File(folder / WEIGHTS) as file:
+        file.visititems(keep)
+    return found
+
+
+def _expect_same(folder: Path, other: Path, why: str = "") -> None:
+    """See that two runs ended with the same bits and told the same story."""
+    ours, theirs = _weights(folder), _weights(other)
+    assert list(ours) == list(theirs), why
+    for name in theirs:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=f"{why} {name}")
+    stories = [pd.read_csv(run / HISTORY).drop(columns="seconds") for run in (folder, other)]
+    pd.testing.assert_frame_equal(*stories)
+    names = [{p.name for p in run.rglob("*")} for run in (folder, other)]
+    assert names[0] == names[1] and not [n for n in names[0] if "part" in n], why
+
+
+# A hook cannot be taken off again: it is put on once, and asleep while nobody watches.
+_watchers: list = []
+
+
+def _tell(event, arguments):
+    if _watchers and event in ("open", "os.mkdir", "os.rename", "os.remove"):
+        watcher = _watchers.pop()
+        watcher(event, str(arguments[0]))
+        _watchers.append(watcher)
+
+
+def _moments(folder: Path, work) -> dict[tuple, str]:
+    """What `kill -9` leaves in a folder before each file operation of some work, none twice.
+
+    A file that is being written is cut in half.
+    """
+    moments = {}
+
+    def look(event, path):
+        if not path.startswith(str(folder)):
+            return
+        left = []
+        for file in sorted(folder.rglob("*")):
+            content = file.read_bytes() if file.is_file() else None
+            if content and "part" in file.name:
+                content = content[: len(content) // 2]
+            left.append((str(file.relative_to(folder)), content))
+        moments.setdefault(tuple(left), f"before {event} {path}")
+
+    sys.addaudithook(_tell)
+    _watchers.append(look)
+    try:
+        work()
+    finally:
+        _watchers.clear()
+    return moments
+
+
+def test_does_a_run_killed_at_any_moment_end_with_the_weights_of_one_never_stopped(
+    study, tmp_path, monkeypatch
+):
+    # Steps so long that the first one spoils the model and patience ends at once.
+    hasty = replace(PRESETS["fast"], free=20.0, patience=1)
+    monkeypatch.setitem(PRESETS, "fast", hasty)
+    settings, run = _settings(study, epochs=9), tmp_path / "run"
+    moments = _moments(run, lambda: train(settings, run))
+    assert list(pd.read_csv(run / HISTORY).phase) == ["choose", "choose", "choose", "fit"]
+    seen = {Path(name).name for left in moments for name, _ in left}
+    pieces = {f"{Path(name).name}.part" for name in (CONFIG, HISTORY, CHECKPOINT)}
+    assert pieces | {CONFIG, f"part.{WEIGHTS[6:]}"} <= seen
+    for number, (left, moment) in enumerate(moments.items()):
+        folder = tmp_path / str(number)
+        for name, content in left:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir() if content is None else path.write_bytes(content)
+        train(settings, folder, resume=True)
+        _expect_same(folder, run, moment)
+
+
+STOPPED = """
+import os, signal, sys
+import numpy as np
+from hybridlib.cli import main
+
+def command(run, *more):
+    sys.argv[1:] = [*given, f"--run={folder}/{run}", *more]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+
+def stop(file, **arrays):
+    calls.append(file)
+    if len(calls) < 2:
+        return savez(file, **arrays)
+    file.write(b"PK" * 1000)
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+*given, folder = sys.argv[1:]
+command("deterministic", "--deterministic")
+savez, np.savez, calls = np.savez, stop, []
+command("killed")
+"""
+"""Train twice; the second run is killed halfway through its second checkpoint."""
+
+
+def test_does_a_killed_ensemble_with_conv3d_go_on_to_the_weights_of_another_process(
+    study, pair, root, tmp_path
+):
+    options = "--scheme=hybrid_qs_plus --members=2 --no-choose --epochs=2"
+    given = "train", *options.split(), f"--study={study.path}", tmp_path
+    stopped = subprocess.run([sys.executable, "-c", STOPPED, *given], cwd=root)
+    assert stopped.returncode == -signal.SIGKILL
+    folder = tmp_path / "killed"
+    assert (folder / f"{CHECKPOINT}.part").exists() and not (folder / WEIGHTS).exists()
+    train(_settings(study, **PAIR), folder, resume=True)
+    _expect_same(folder, pair)
+    _expect_same(tmp_path / "deterministic", pair)
+
+
+def test_does_a_finished_run_stay_as_it_is_when_it_is_resumed(study, whole, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    train(_settings(study), folder, resume=True)
+    _expect_same(folder, whole)
+
+
+def test_has_the_history_one_row_a_step_and_reaches_the_progress_nothing_left(whole, rows):
+    history = pd.read_csv(whole / HISTORY)
+    assert list(history.phase) == STEPS
+    assert list(history.epoch) == [0, 1, 2, 0, 1]
+    assert list(history.held_out_0.notna()) == [phase == "choose" for phase in STEPS]
+    assert [row["phase"] for row in rows] == STEPS
+    left = [row["left"] for row in rows]
+    assert left == sorted(left, reverse=True) and left[-2:] == [1, 0]
+
+
+def test_does_a_seed_decide_the_weights_and_is_a_member_a_run_of_its_own_seed(
+    study, pair, tmp_path
+):
+    train(_settings(study, **PAIR | {"members": 1, "seed": 1}), tmp_path)
+    first, second = ([*_weights(pair).values()][part] for part in (slice(16), slice(16, None)))
+    weights = _weights(tmp_path).values()
+    assert max(np.abs(a - b).max() for a, b in zip(first, weights, strict=True)) > 0.1
+    # Not bit for bit: the program of two members rounds otherwise. A step is 5e-3 long.
+    for ours, alone in zip(second, weights, strict=True):
+        np.testing.assert_allclose(ours, alone, atol=5e-5)
+    losses = [pd.read_csv(run / HISTORY) for run in (pair, tmp_path)]
+    np.testing.assert_allclose(losses[0].loss_1, losses[1].loss_0, rtol=1e-5)
+
+
+def test_are_validation_years_never_read(study, whole, tmp_path):
+    def spoil(name):
+        def change(group):
+            time = group.indexes["month" if name == "twsa" else "time"]
+            group[name][time.year > 2003] *= -3.0
+            group[name][-40 if name == "discharge" else -4 :] = np.nan
+            return group
+
+        return change
+
+    other = cases.changed_study(study, tmp_path, "discharge", spoil("discharge"))
+    write_group(other.path, "twsa", spoil("twsa")(other.twsa.load()))
+    train(_settings(other), tmp_path / "run")
+    _expect_same(tmp_path / "run", whole)
+
+
+@pytest.mark.parametrize("option", [{"replacement": "fcnn"}, {"precision": "bfloat16"}])
+def test_do_the_rival_and_half_precision_train_without_tracing_anything_twice(
+    study, option, tmp_path
+):
+    programs = adjoint._forward, adjoint._backward, networks._layers, networks._pull
+    counts = []
+
+    def count(row):
+        counts.append([program.experimental_get_tracing_count() for program in programs])
+
+    settings = _settings(study, scheme="hybrid_qs_plus", epochs=1, **option)
+    train(settings, tmp_path / "run", progress=count)
+    assert len(counts) == 3 and counts.count(counts[0]) == 3
+    weights = _weights(tmp_path / "run")
+    assert len(weights) == 16 and all(np.isfinite(values).all() for values in weights.values())
+    config = json.loads((tmp_path / "run" / CONFIG).read_text())
+    assert option.items() <= config.items()
+
+
+def _endless_rain(problem):
+    rain = problem.weather.rainf.numpy()
+    rain[500, 3] = np.inf
+    return replace(problem, weather=problem.weather._replace(rainf=tf.constant(rain)))
+
+
+def _lost_groundwater(problem):
+    water = problem.start.groundwstor.numpy()
+    water[5] = np.nan
+    return replace(problem, start=problem.start._replace(groundwstor=tf.constant(water)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "place"),
+    [
+        (_endless_rain, "rainf at lat -2.25, lon -58.75 on 2002-05-16 (weather), member 0"),
+        (_lost_groundwater, "qg at lat -2.75, lon -59.75 on 2001-01-01, member 0"),
+    ],
+)
+def test_is_the_first_number_that_is_not_finite_named_with_its_cell_and_day(
+    study, spoil, place, tmp_path, monkeypatch
+):
+    build = run.build_problem
+    monkeypatch.setattr(run, "build_problem", lambda *given: spoil(build(*given)))
+    told = f"epoch 0 of phase choose: loss or gradient is not finite: {place}; "
+    with pytest.raises(TrainingError, match=re.escape(told)):
+        train(_settings(study), tmp_path / "run")
+
+
+def test_does_a_run_stopped_by_a_weight_that_is_not_finite_go_on_from_the_step_before(
+    study, whole, tmp_path, monkeypatch
+):
+    step = Fit.step
+
+    def spoil(fit):
+        if fit.epoch == 1:
+            shift = fit.learners[0].shift.numpy()
+            shift[2, 7] = np.nan
+            fit.learners[0].shift.assign(shift)
+        return step(fit)
+
+    with monkeypatch.context() as patch, pytest.raises(TrainingError) as stopped:
+        patch.setattr(Fit, "step", spoil)
+        train(_settings(study), tmp_path)
+    name = Parameters._fields[2]
+    assert "epoch 1 of phase choose" in str(stopped.value)
+    assert f"parameter {name} at lat -2.75, lon -58.75, member 0" in str(stopped.value)
+    train(_settings(study), tmp_path, resume=True)
+    _expect_same(tmp_path, whole)
+
+
+@pytest.mark.parametrize("file", [HISTORY, CHECKPOINT, WEIGHTS], ids=str)
+def test_is_nothing_lost_when_the_disk_is_full(study, whole, file, tmp_path, monkeypatch):
+    replace, full_disk = Path.replace, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fill(part, target):
+        if Path(target) == tmp_path / file:
+            raise full_disk
+        return replace(part, target)
+
+    def progress(row):
+        monkeypatch.setattr(Path, "replace", fill)
+
+    with pytest.raises(OSError) as full:
+        train(_settings(study), tmp_path, progress=progress)
+    monkeypatch.undo()
+    assert str(full.value) == (
+        f"{tmp_path / file}: cannot be written (No space left on device); what stood there is kept"
+    )
+    assert not [path for path in tmp_path.rglob("*") if "part" in path.name]
+    train(_settings(study), tmp_path, resume=True)
+    _expect_same(tmp_path, whole)
+
+
+@pytest.fixture
+def command(study, tmp_path, monkeypatch, capsys):
+    """Run `hybridlib train` on a folder; return its exit code and its error, or all it told."""
+
+    def run(*arguments, folder=tmp_path / "run", scheme="hydropynn_qs", study=study, epochs=2):
+        given = {"scheme": scheme, "study": study.path, "run": folder, "epochs": epochs}
+        options = [f"--{name}={value}" for name, value in given.items()]
+        monkeypatch.setattr("sys.argv", ["hybridlib", "train", *options, *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        told = " ".join(capsys.readouterr().err.split())
+        return end.value.code, told.rpartition("Error: ")[2]
+
+    return run
+
+
+def test_does_a_folder_that_cannot_be_written_end_in_one_sentence(command, tmp_path):
+    (tmp_path / "file").write_text("a report")
+    below = tmp_path / "file" / "run"
+    kept = "what stood there is kept"
+    told = f"{below / LOCK}: cannot be written (Not a directory); {kept}"
+    assert command(folder=below) == (1, told)
+    assert (tmp_path / "file").read_text() == "a report"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--scheme=lstm", "scheme 'lstm' is unknown; expected one of: hydropynn, hydropynn_q,"),
+        ("--scheme=hydropynn", "scheme 'hydropynn' has nothing to train; evaluate it instead"),
+        ("--split=random", "split 'random' is unknown; expected temporal"),
+        ("--preset=slow", "preset 'slow' is unknown; expected paper or fast"),
+        ("--replacement=conv2d", "replacement 'conv2d' is unknown; expected conv3d or fcnn"),
+        ("--precision=int8", "precision 'int8' is unknown; expected float32 or bfloat16"),
+        ("--epochs=-1", "epochs is -1; expected at least 0"),
+        ("--members=0", "members is 0; expected at least 1"),
+        ("--seed=-1", "seed is -1; expected at least 0"),
+        ("--train-years=2002-", "period '2002-' is not understood; expected years like 2003-2012"),
+        ("--train-years=2003-2002", "period '2003-2002' ends before it begins"),
+        ("--train-years=1998-2003", "training period 1998-2003; expected years within 2001-2004"),
+        ("--train-years=2001-2002", "training period 2001-2002 starts with the record"),
+        ("--validation-years=2003-2004", "training 2002-2003 and validation 2003-2004 overlap"),
+        ("--train-years=2002", "the training period 2002-2002 has one year"),
+        ("--study=no.zarr", "no.zarr: no prepared study here"),
+    ],
+)
+def test_is_a_setting_refused_before_anything_is_written(arguments, told, command, tmp_path):
+    code, message = command(arguments)
+    assert code == 2 and message.startswith(told)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "lacks", "told"),
+    [
+        ("hydropynn_qs", "twsa", "the study has no twsa; found"),
+        ("hybrid_qs_plus", "radiation", "forcing has no huss, ps, sfcwind, rsds, rlds"),
+    ],
+)
+def test_is_a_study_refused_that_lacks_what_the_scheme_needs(
+    scheme, lacks, told, command, tmp_path
+):
+    poor = cases.tiny_study(tmp_path, **{lacks: False})
+    code, message = command(scheme=scheme, study=poor)
+    assert code == 2 and message.startswith(f"{poor.path}: {told}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_is_missing_weather_refused_with_its_cell_and_day(study, command, tmp_path):
+    def spoil(weather):
+        weather.pr[100, 1, 2] = np.nan
+        return weather
+
+    other = cases.changed_study(study, tmp_path, "forcing", spoil)
+    code, message = command(study=other)
+    place = "at lat -2.75, lon -59.25 on 2001-04-11"
+    assert code == 2 and message.startswith(f"{other.path}: pr is missing (NaN) {place}")
+    assert not (tmp_path / "run").exists()
+
+
+def _silent(*gauges):
+    """Take one gauge's observations away, let another's never change."""
+
+    def change(group):
+        for gauge, value in zip(gauges, (np.nan, 70.0, np.nan), strict=False):
+            group.discharge.loc[{"station": gauge}] = value
+        return group
+
+    return change
+
+
+def test_is_a_gauge_that_cannot_be_scored_named_and_left_out(study, command, tmp_path):
+    other = cases.changed_study(study, tmp_path, "discharge", _silent("mouth", "middle"))
+    code, message = command("--no-choose", study=other, epochs=1)
+    assert code == 0
+    assert "gauge mouth does not count in 2002-2003: no observation" in message
+    told = "gauge middle does not count in 2002-2003: observations do not vary, NSE is undefined"
+    assert told in message and "gauge head" not in message
+    scores = pd.read_csv(tmp_path / "run" / HISTORY)
+    assert scores.nse_discharge_0.between(-1.0, 1.0).all()
+
+
+def test_is_a_study_refused_in_which_no_gauge_can_be_scored(study, command, tmp_path):
+    other = cases.changed_study(study, tmp_path, "discharge", _silent("mouth", "middle", "head"))
+    code, message = command(study=other)
+    assert code == 2 and "discharge: no station can be scored in 2002-2003" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_is_another_run_or_anything_else_in_the_folder_left_alone(command, whole, tmp_path):
+    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    told = f"{whole}: a run is here; --resume goes on with it, or name another"
+    assert command(folder=whole) == (2, told)
+    code, message = command("--resume", "--seed=1", folder=whole)
+    assert (code, message) == (
+        2,
+        f"{whole / CONFIG}: the run here has seed 0; 1 is asked for",
+    )
+    assert before == {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    (tmp_path / "notes.txt").write_text("mine")
+    for folder, what in (
+        (tmp_path, "holds files that are no run"),
+        (tmp_path / "notes.txt", "a file stands here"),
+    ):
+        told = f"{folder}: {what}; expected a new folder"
+        assert command("--resume", folder=folder) == (2, told)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "not a configuration in JSON"),
+        ("7", "not a configuration in JSON"),
+        ("{}", "missing key basin, choose,"),
+        ('{"layers": 3}', "unknown key layers"),
+    ],
+)
+def test_is_a_damaged_configuration_refused(text, told, command, tmp_path):
+    path = tmp_path / "run" / CONFIG
+    path.parent.mkdir()
+    path.write_text(text)
+    code, message = command("--resume")
+    assert code == 2 and message.startswith(f"{path}: {told}")
+
+
+def _half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _of_another_basin(path):
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    arrays["0_weight_0"] = arrays["0_weight_0"][:, 1:]
+    np.savez(path, **arrays)
+
+
+def test_is_a_training_that_has_ended_left_as_it_is(whole, command, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert command("--resume")[0] == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_is_a_checkpoint_without_its_configuration_refused(whole, command, tmp_path):
+    kept = tmp_path / "run" / CHECKPOINT
+    kept.parent.mkdir(parents=True)
+    shutil.copy(whole / CHECKPOINT, kept)
+    told = (2, f"{tmp_path / 'run'}: holds files that are no run; expected a new folder")
+    assert command() == told
+    assert command("--resume") == told
+    assert sorted(path.name for path in kept.parent.iterdir()) == [kept.name]
+
+
+def test_is_a_run_that_another_process_made_meanwhile_not_taken_over(
+    study, whole, tmp_path, monkeypatch
+):
+    folder, build = tmp_path / "run", run.build_problem
+
+    def build_late(*arguments):
+        shutil.copytree(whole, folder)
+        return build(*arguments)
+
+    monkeypatch.setattr(run, "build_problem", build_late)
+    settings = _settings(study, seed=7)
+    with pytest.raises(InputError, match="a run is here; --resume goes on with it"):
+        train(settings, folder)
+    shutil.rmtree(folder)
+    with pytest.raises(InputError, match="the run here has seed 0; 7 is asked for"):
+        train(settings, folder, resume=True)
+
+
+@pytest.mark.parametrize(
+    "damage", [_half, _of_another_basin, lambda path: path.write_text("lost"), Path.touch]
+)
+def test_is_a_damaged_checkpoint_refused(damage, whole, command, tmp_path):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    (folder / WEIGHTS).unlink()  # a training that had not ended
+    if damage is Path.touch:
+        (folder / CHECKPOINT).unlink()
+    damage(folder / CHECKPOINT)
+    code, message = command("--resume")
+    assert code == 2
+    assert message.startswith(f"{folder / CHECKPOINT}: not a checkpoint of this run (")
