@@ -279,7 +279,7 @@ def evaluate(
     with console.status("running the model"):
         if run is not None:
             model = Run.open(run, study or "").model()
-        else:
+        elif scheme is not None and study is not None:
             data = open_study(study)
             years = split_of(data, train_years, validation_years)
             model = evaluation.open_untrained(data, scheme, years)

@@ -228,7 +228,7 @@ def true_shares(
             :mod:`hybridlib.twin.nature` did not make.
     """
     place, basin = _known(name), study.basin
-    own = {key: basin.pack(field).astype(float) for key, field in study.attributes.items()}
+    own = {str(key): basin.pack(field).astype(float) for key, field in study.attributes.items()}
 
     def rule(fields: Mapping[str, np.ndarray]) -> np.ndarray:
         grids = {key: (("lat", "lon"), basin.unpack(field)) for key, field in fields.items()}
@@ -281,8 +281,8 @@ def importance_table(
         true: of :func:`true_shares`.
 
     Returns:
-        One row an attribute: importance and its sampling error (mean standard error of a cell's
-        share), of each member alone, and in the truth; in the parameter's unit.
+        One row an attribute, with importance and its sampling error (mean standard error of a
+        cell's share), of each member alone, and in the truth; in the parameter's unit.
     """
     found = importance(explained)
     names = found.attribute.values

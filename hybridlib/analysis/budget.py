@@ -32,12 +32,12 @@ SUB_BASINS = {
     8: ("Tapajós", "BARRA DO SAO MANUEL-JUSANTE"),
     9: ("Xingu", "ALTAMIRA"),
 }
-"""River and gauge (GRDC's name) of each sub-basin. Ours: the paper's Table S7 is not available."""
+"""River and gauge (GRDC's name) of each sub-basin; ours, as the paper's Table S7 is missing."""
 DAYS_NEEDED = 0.9
 """Share of a year's days with discharge below which the year has no Q (the paper's gauges miss
 less than 10 %)."""
 REACH = 62.0
-"""Days from the turn of a year within which months of gravimetry tell its storage: two months."""
+"""Days from the turn of a year within which months of gravimetry tell its storage (two months)."""
 COVER_NEEDED = 1 / 3
 """Share of a catchment inside boxes of gravimetry below which it has no ΔS."""
 SHORT = {"dS": "ΔS", "Q": "Q", "ET": "ET"}
@@ -483,7 +483,7 @@ def biases(
         period: years that count, where the observed budget is complete.
 
     Returns:
-        One row a title; dS, Q, ET and evap (against the observed ET), mm a-1. Positive: too much.
+        One row a title; dS, Q, ET and evap (against the observed ET), mm a-1; above 0 is too much.
         As P is the same, dS + Q + ET = 0.
     """
     years = counted_years(observed, period)
@@ -516,8 +516,8 @@ def method_error(ledger: Ledger, series: xr.Dataset, years: xr.DataArray) -> pd.
         years: of :func:`counted_years`.
 
     Returns:
-        One row a catchment, mm a-1: mean and root mean square over the years, of the error with
-        boxes in place of stores, and with the gauge's missing days, too.
+        One row a catchment, mm a-1, with mean and root mean square over the years, of the error
+        with boxes in place of stores, and with the gauge's missing days, too.
     """
     truth = exact_budget(ledger, series)
     ways = {"boxes": ledger.on_all_days(), "boxes and gaps": ledger}

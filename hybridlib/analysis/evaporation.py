@@ -23,7 +23,7 @@ FORMULAS = {
     "hargreaves-samani": "Hargreaves–Samani",
     "priestley-taylor": "Priestley–Taylor",
 }
-"""Titles of the formulas of :data:`hybridlib.study.pet.FORMULAS`, in the paper's order."""
+"""Titles of the formulas of ``hybridlib.study.pet.FORMULAS``, in the paper's order."""
 LOW, _, HIGH = FORMULAS.values()
 """The two formulas between which the paper finds the learned PET."""
 OVER_YEAR, BY_CELL = "over the year", "from cell to cell"
@@ -102,7 +102,7 @@ def pet_fields(study: Study, trained: Trained, member: int = -1) -> xr.Dataset:
         member: place of one member; -1 for the mean over all of them.
 
     Returns:
-        mm d-1, float32, (time, cell), by title: the formulas that the weather allows, the scheme
+        mm d-1, float32, (time, cell), by title; the formulas that the weather allows, the scheme
         and "truth".
 
     Raises:
@@ -270,7 +270,7 @@ def weather_links(
 
 def _link(one: np.ndarray, other: np.ndarray) -> float:
     """Correlation of fields; NaN for fewer than three values."""
-    return correlation(one, other) if len(one) > 2 else np.nan
+    return float(correlation(one, other)) if len(one) > 2 else np.nan
 
 
 def distance_to_truth(

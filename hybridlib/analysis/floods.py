@@ -14,7 +14,7 @@ from hybridlib.study.schema import InputError
 from hybridlib.study.splits import Period
 
 SMOOTHING = 31
-"""Days of the running mean in which a flood's peak is sought: one reading is too noisy."""
+"""Days of the running mean in which a flood's peak is sought, as one reading is too noisy."""
 
 
 def seasonal_runoff(
@@ -23,7 +23,7 @@ def seasonal_runoff(
     """Mean runoff of each calendar month on the days that were observed, mm d-1.
 
     Args:
-        ledger: of :func:`open_ledger`.
+        ledger: of :func:`~hybridlib.analysis.budget.open_ledger`.
         series: by title.
         catchment: its name.
         period: years that count.
@@ -85,14 +85,14 @@ def peak_errors(
     """How late and how high the flood of every year comes, against the observed one.
 
     Args:
-        ledger: of :func:`open_ledger`.
+        ledger: of :func:`~hybridlib.analysis.budget.open_ledger`.
         series: by title.
-        observed: of :func:`observed_series`.
+        observed: of :func:`~hybridlib.analysis.budget.observed_series`.
         catchment: its name.
         period: years that count.
 
     Returns:
-        "days late" (negative: early) and "height (%)" above the observed one, by title and year.
+        "days late" (early below 0) and "height (%)" above the observed one, by title and year.
 
     Raises:
         InputError: the gauge was never read.

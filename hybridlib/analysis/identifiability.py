@@ -6,8 +6,8 @@ truth says whether it is the right one.
 
 A parameter is called *identifiable* in a scheme when all of this holds:
 
-1. the loss has a slope along it (:data:`hybridlib.analysis.recovery.NO_GRADIENT` lists those
-without);
+1. the loss has a slope along it (:data:`hybridlib.analysis.recovery.NO_GRADIENT` lists
+   those without);
 2. members agree: their spread is at most :data:`AGREE` of the way that their mean has come from
    HydroPy's own value, both as root mean squares over the cells with land;
 3. on a twin, every member lies nearer to the truth than HydroPy's own value, with at most
@@ -94,7 +94,7 @@ def spread(trained: Trained) -> xr.Dataset:
         trained: a scheme with at least two members.
 
     Returns:
-        Over the cells with land: sd (parameter, cell), standard deviation over the members as a
+        Over the cells with land sd (parameter, cell), standard deviation over the members as a
         share of the parameter's range (Table 1); and of_field (parameter, cell), the same as a
         share of the standard deviation of the members' mean over the cells: above 1 the luck of
         the start outweighs what tells the cells apart (NaN where the mean does not vary).
@@ -141,7 +141,7 @@ def identify(study: Study, schemes: Mapping[str, Trained]) -> pd.DataFrame:
         schemes: by title, each with at least two members.
 
     Returns:
-        Rows (scheme, parameter). Root mean squares over the cells with land: "spread" and "moved"
+        Rows (scheme, parameter). Root mean squares over the cells with land, "spread" and "moved"
         of the members and their mean, in % of the range; "spread of moved" their ratio; "spread
         of field" spread over the spatial standard deviation of the mean. On a twin "error", of
         the members' mean in % of the range; "error of spread"; "worst member" and "worst
@@ -171,8 +171,8 @@ def _judged(name: str, members: np.ndarray, own: np.ndarray, true: np.ndarray | 
     """Judge one parameter, in shares of its range, members (member, cell)."""
     mean = members.mean(axis=0)
     apart = float(np.sqrt(np.mean(members.var(axis=0, ddof=1))))
-    moved = rmse(mean, own)
-    row = {
+    moved = float(rmse(mean, own))
+    row: dict[str, float] = {
         "spread": 100 * apart,
         "moved": 100 * moved,
         "spread of moved": _ratio(apart, moved),
@@ -181,13 +181,14 @@ def _judged(name: str, members: np.ndarray, own: np.ndarray, true: np.ndarray | 
     nearer = []
     if true is not None:
         nearer = [_worst(members, own, true), _worst(*map(_centred, (members, own, true)))]
+        error = float(rmse(mean, true))
         row |= {
-            "error": 100 * rmse(mean, true),
-            "error of spread": _ratio(rmse(mean, true), apart),
+            "error": 100 * error,
+            "error of spread": _ratio(error, apart),
             "worst member": nearer[0],
             "worst pattern": nearer[1],
-            "r": correlation(mean, true),
-            "own r": correlation(own, true),
+            "r": float(correlation(mean, true)),
+            "own r": float(correlation(own, true)),
         }
     pattern_kept = true is None or not row["r"] < row["own r"]
     return row | {"verdict": _verdict(name, row["spread of moved"], nearer, pattern_kept)}
@@ -200,7 +201,7 @@ def _ratio(part: float, whole: float) -> float:
 
 def _worst(members: np.ndarray, own: np.ndarray, true: np.ndarray) -> float:
     """Largest error of a member over that of HydroPy's own value."""
-    return max(_ratio(rmse(member, true), rmse(own, true)) for member in members)
+    return max(_ratio(float(rmse(member, true)), float(rmse(own, true))) for member in members)
 
 
 def _centred(field: np.ndarray) -> np.ndarray:
@@ -264,7 +265,7 @@ def departures(study: Study, schemes: Mapping[str, Trained], name: str) -> pd.Da
         name: of the parameter.
 
     Returns:
-        Rows the truth and the schemes: mean, and standard deviation over the cells with land; of
+        Rows the truth and the schemes; mean, and standard deviation over the cells with land; of
         the schemes (mean over the members) the bias, the RMSE and the correlation (NaN where the
         field does not vary). In the parameter's unit.
 
@@ -329,7 +330,7 @@ def rules_found(
         samples: draws of :func:`hybridlib.analysis.attention.expected_gradients`.
 
     Returns:
-        Rows the parameters with a gradient: "true rule", the attributes that rule it; "found",
+        Rows the parameters with a gradient; "true rule", the attributes that rule it; "found",
         as many that the network finds most important; "hits", how many are the same; "share",
         their part of all importance learned, %; and "by chance", that part if all 21 counted
         alike, %.
@@ -363,7 +364,7 @@ def pet_spread(study: Study, trained: Trained) -> xr.Dataset:
         trained: a scheme with a replacement network and at least two members.
 
     Returns:
-        Over the cells with land, mm d-1: mean and sd over the members of each member's mean over
+        Over the cells with land, mm d-1, mean and sd over the members of each member's mean over
         all days; on a twin error, mean less the truth's.
 
     Raises:

@@ -35,7 +35,7 @@ def contents(study: Study) -> pd.DataFrame:
     rows = {}
     for name in filter(study.has, GROUPS):
         group = study.group(name)
-        fields = sorted(group.data_vars, key=lambda field: (order.get(field, 99), field))
+        fields = sorted(map(str, group.data_vars), key=lambda field: (order.get(field, 99), field))
         units = {field: group[field].attrs.get("units", "no unit") for field in fields[:2]}
         first = [f"{field} ({unbroken(unit)})" for field, unit in units.items()]
         rows[name] = {
@@ -68,9 +68,9 @@ def station_table(study: Study) -> pd.DataFrame:
     """List the gauges with areas, observed mean flow and share of missing days (Table S4).
 
     Returns:
-        One row a gauge, numbered as on the map: river where known, station, published and network
-        drainage area (1000 km2), their difference (%), mean discharge over the days observed
-        (m3 s-1), missing days (%), and whether the gauge moved to a neighbouring cell.
+        One row a gauge, numbered as on the map, with river where known, station, published and
+        network drainage area (1000 km2), their difference (%), mean discharge over the days
+        observed (m3 s-1), missing days (%), and whether the gauge moved to a neighbouring cell.
     """
     gauges = study.discharge
     flow = gauges.discharge.load()

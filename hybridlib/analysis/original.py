@@ -45,7 +45,7 @@ def run_reference(path: Path, dtype: str = "float64", **options):
     Args:
         path: NetCDF with the groups landsurface, forcing and output.
         dtype: "float64" or "float32".
-        **options: of :meth:`HydroPyNN.from_landsurface`.
+        **options: of :meth:`~hybridlib.hydropy.model.HydroPyNN.from_landsurface`.
 
     Returns:
         The model, everything it computed by HydroPy's name, (time, cell), and the groups.
@@ -53,8 +53,8 @@ def run_reference(path: Path, dtype: str = "float64", **options):
     groups = {group: xr.open_dataset(path, group=group).load() for group in GROUPS}
     model = HydroPyNN.from_landsurface(groups["landsurface"], dtype, **options)
     forcing = groups["forcing"]
-    packed = (model.basin.pack(forcing[name]) for name in ("Precip", "TSurf", "PET"))
-    weather = model.weather(*packed, forcing.indexes["time"])
+    pr, tas, pet = (model.basin.pack(forcing[name]) for name in ("Precip", "TSurf", "PET"))
+    weather = model.weather(pr, tas, pet, forcing.indexes["time"])
     return model, model.run(weather, variables=VARIABLES)[1], groups
 
 
@@ -138,8 +138,8 @@ def _middle_of_run(model, series, groups) -> dict[str, np.ndarray]:
     stores = {n: series["infl_subtime" if n == "infl" else n][day - 1] for n in State._fields}
     parameters = {n: v.numpy() for n, v in model.default_parameters()._asdict().items()}
     forcing = groups["forcing"].isel(time=[day])
-    packed = (model.basin.pack(forcing[n]) for n in ("Precip", "TSurf", "PET"))
-    weather = model.weather(*packed, forcing.indexes["time"])
+    pr, tas, pet = (model.basin.pack(forcing[n]) for n in ("Precip", "TSurf", "PET"))
+    weather = model.weather(pr, tas, pet, forcing.indexes["time"])
     fields = {n: getattr(weather, n)[0].numpy() for n in ("rainf", "melt", "pet")}
     return {**stores, **parameters, **fields}
 
@@ -387,7 +387,7 @@ RAIN = {
     "wettest quarter": "cells_wettest_quarter_mm",
     "driest quarter": "cells_driest_quarter_mm",
 }
-"""Column of :func:`~hybridlib.twin.weather.climate_summary` for each season: means of the cells'
+"""Column of :func:`~hybridlib.twin.weather.climate_summary` for each season, means of the cells'
 own quarters, as the known numbers are means of the boxes' own."""
 
 
@@ -404,6 +404,7 @@ def _twin_claims(facts: dict[str, float]) -> list[tuple[str, float, float, str]]
     """Rows for what the full-size twin must share with the Amazon."""
     discharge = facts["mean discharge at Óbidos (1000 m3 s-1)"]
     high, low = (facts[f"month of {w} water at Óbidos"] for w in ("high", "low"))
+    rows: list[tuple[str, float, float, str]]
     rows = [(name, size, facts[name], "exactly") for name, size in TWIN_SIZE.items()]
     rows += [
         ("mean discharge at Óbidos, 1000 m3 s-1", 150.0, discharge, "at least"),

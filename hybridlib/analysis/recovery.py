@@ -22,7 +22,7 @@ from hybridlib.study.splits import Period
 from hybridlib.study.store import Study
 
 NO_GRADIENT = ("s_min",)
-"""Only a threshold: the loss has no slope along it, so no training moves it with a purpose."""
+"""Only a threshold, so the loss has no slope along it, so no training moves it with a purpose."""
 
 LIMITED = 0.9
 """Evapotranspiration over PET below which a day counts as short of water. Ours."""
@@ -63,8 +63,8 @@ def parameter_recovery(study: Study, schemes: Mapping[str, Trained]) -> pd.DataF
         schemes: by title; the untrained one shows HydroPy's own fields.
 
     Returns:
-        One row a parameter; columns (measure, scheme): "correlation" (NaN for a field that is the
-        same everywhere) and "RMSE", in the parameter's unit.
+        One row a parameter; columns (measure, scheme), with "correlation" (NaN for a field that is
+        the same everywhere) and "RMSE", in the parameter's unit.
 
     Raises:
         InputError: a study without a truth.
@@ -113,7 +113,7 @@ def pet_errors(study: Study, trained: Trained) -> xr.Dataset:
         InputError: a study without a truth.
     """
     problem = trained.problem
-    reference = problem.weather.pet.numpy()
+    reference = np.asarray(problem.weather.pet)
     fields = {
         "truth": study.true_daily("evspsblpot", problem.days) - reference,
         "learned": trained.pet.mean(axis=0) - reference,

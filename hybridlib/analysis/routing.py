@@ -46,7 +46,7 @@ def example_basin(directions: Sequence[Sequence[str]] = EXAMPLE) -> Basin:
         "rout_lat": rows + steps[..., 0],
         "rout_lon": cols + steps[..., 1],
     }
-    degrees = {"lat": -0.5 - 0.5 * np.arange(len(rows)), "lon": 0.5 * np.arange(len(rows[0]))}
+    degrees = {"lat": -0.5 - 0.5 * np.arange(len(steps)), "lon": 0.5 * np.arange(len(steps[0]))}
     dataset = xr.Dataset({name: (("lat", "lon"), v) for name, v in fields.items()}, degrees)
     return Basin.from_landsurface(dataset, "the example")
 
@@ -139,7 +139,7 @@ def pulse_timing(pulse: xr.Dataset, path: np.ndarray) -> pd.DataFrame:
         path: cells in the order of the flow.
 
     Returns:
-        One row a cell: ``first``, the first day on which water leaves it; ``mean``, the pulse's
+        One row a cell; ``first``, the first day on which water leaves it; ``mean``, the pulse's
         centre in days after it started; ``spread``, its standard deviation in days; ``peak``,
         the largest share that leaves in a day. Centre and spread are NaN where less than 99.9 %
         has passed.

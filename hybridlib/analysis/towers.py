@@ -50,7 +50,8 @@ def find_towers(study: Study, folder: Path | str = "") -> xr.Dataset | None:
         folder: with LBA daily files, for a study of real data.
 
     Returns:
-        As :func:`read_towers` or :func:`twin_towers`; None where there is neither.
+        As :func:`~hybridlib.study.sources.lba.read_towers` or
+        :func:`~hybridlib.twin.towers.twin_towers`; None where there is neither.
 
     Raises:
         InputError: a folder with real data for a twin, or files that cannot be used.
@@ -208,7 +209,7 @@ def measures(table: pd.DataFrame, schemes: tuple[str, ...]) -> dict[str, float |
         schemes: titles that the claims are about.
 
     Returns:
-        For correlation and range: the numbers of the schemes in words, the share of their rows
+        For correlation and range the numbers of the schemes in words, the share of their rows
         that show it, and that of the untrained scheme on a twin (0 without one).
     """
     known = table[table.r.notna()]

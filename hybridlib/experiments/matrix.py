@@ -151,7 +151,7 @@ def _known(values, kind: type, where: str) -> dict:
     """The values of a group with lists as tuples; refuse what its dataclass does not have."""
     if not isinstance(values, dict):
         raise InputError(f"{where}: found {values!r}; expected keys and values")
-    names = {f.name: f for f in fields(kind)}
+    names = {f.name: str(f.type) for f in fields(kind)}
     for key in values:
         if key not in names:
             raise InputError(
@@ -161,8 +161,8 @@ def _known(values, kind: type, where: str) -> dict:
         needed = name in ("schemes", "study", "runs", "results")
         if needed and name not in values:
             raise InputError(f"{where}: key {name!r} is missing")
-        if name in values and not _fits(values[name], one.type):
-            expected = EXPECTED.get(one.type, one.type)
+        if name in values and not _fits(values[name], one):
+            expected = EXPECTED.get(one, one)
             raise InputError(f"{where}: {name} is {values[name]!r}; expected {expected}")
         if name in ("members", "folds") and values.get(name, 1) < 1:
             raise InputError(f"{where}: {name} is {values[name]}; expected at least 1")
@@ -201,7 +201,7 @@ def _runs_of(matrix: Matrix, experiment: str) -> Iterable[Task]:
     folds = (0,) if group.split == "temporal" else tuple(range(1, group.folds + 1))
     for scheme in group.schemes:
         kind = find_scheme(scheme)
-        several = ((0, group.members),) if kind.trained else ((0, 1),)
+        several: tuple[tuple[int, int], ...] = ((0, group.members),) if kind.trained else ((0, 1),)
         if kind.replacement:
             several = tuple((seed, 1) for seed in range(group.members))
         kinds = group.replacement if kind.replacement else ("conv3d",)
@@ -369,7 +369,7 @@ def schedule(
 
     Args:
         runs: of :func:`expand`.
-        client: a :class:`distributed.Client`.
+        client: a ``distributed.Client``.
         report: called with every step of every run: "run", "worker" (its address) and the row.
         ended: called with a run and "done", "was done" or the reason of its failure.
         retries: how often a run that failed is tried again. A lost worker does not count, until
@@ -384,8 +384,8 @@ def schedule(
     from distributed import as_completed
 
     ended = ended or (lambda run, how: None)
-    runs = [(run, finished(run)) for run in runs]
-    by_key = {_key(run): run for run, done in runs if not done}
+    known = [(run, finished(run)) for run in runs]
+    by_key = {_key(run): run for run, done in known if not done}
     if report is not None:
 
         def told(event) -> None:
@@ -394,7 +394,7 @@ def schedule(
                 report({"run": str(run), **row})
 
         client.subscribe_topic(TOPIC, told)
-    for run in (run for run, done in runs if done):
+    for run in (run for run, done in known if done):
         ended(run, "was done")
     tasks = [
         client.submit(_task, run, key=key, retries=retries, priority=-place)

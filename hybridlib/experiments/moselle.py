@@ -24,7 +24,7 @@ from hybridlib.study.store import open_study
 SCHEMES = ("hydropynn_q", "hybrid_q")
 SEEDS = 5
 WATCHED = 100
-"""Steps that the curves show: beyond the chosen ones, to see what stopping there was worth."""
+"""Steps that the curves show, beyond the chosen ones, to see what stopping there was worth."""
 RESULTS = ROOT / "data" / "results" / "moselle_training.csv"
 CURVES = ROOT / "data" / "results" / "moselle_curves.csv"
 ORIGIN = (

@@ -27,7 +27,7 @@ DATASET, RUNS, SUMMARY, TO_DO = "results.nc", "runs.csv", "summary.csv", "to_do.
 NEIGHBOURS = "gauges.csv"
 KEYS = ("experiment", "scheme", "split", "weight", "replacement")
 """What tells one line of the summary from another; folds and members are joined in it."""
-PARTS = {
+PARTS: dict[str, dict[str, tuple[str, bool | None]]] = {
     "temporal": {"training": ("train", None), "validation": ("validation", None)},
     "spatial": {"training": ("train", False), "validation": ("validation", True)},
     "spatiotemporal": {
@@ -37,7 +37,7 @@ PARTS = {
         "validation in both": ("validation", True),
     },
 }
-"""Parts of the data by split: period, and whether gauges are held out (None: there are none)."""
+"""Parts of the data by split, as period and whether gauges are held out (None without such)."""
 
 
 def collect(matrix: Matrix) -> xr.Dataset:
@@ -253,7 +253,7 @@ def rivals(results: xr.Dataset, runs: Iterable[tuple[str, str]], scheme: str) ->
         scheme: its name.
 
     Returns:
-        One row a kind: median NSE of discharge and storage in the validation years, steps and
+        One row a kind, with median NSE of discharge and storage in the validation years, steps and
         hours.
 
     Raises:
@@ -268,7 +268,7 @@ def rivals(results: xr.Dataset, runs: Iterable[tuple[str, str]], scheme: str) ->
         row = {"steps": int(chosen.steps[0]), "hours": float(chosen.hours[0])}
         texts = {"discharge": "median NSE of Q", "twsa": "median NSE of TWSA"}
         for name, text in ((name, text) for name, text in texts.items() if name in results):
-            row[text] = float(part_of(results, name, "validation", **keys).median())
+            row[text] = float(part_of(results, name, "validation", "NSE", **keys).median())
         rows[kind] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("network")
 
@@ -295,7 +295,7 @@ def _quartiles(scores: xr.DataArray, part: str, name: str, metric: str) -> dict:
     mean = scores.mean("member").values
     mean = mean[np.isfinite(mean)]
     low, median, high = np.quantile(mean, [0.25, 0.5, 0.75]) if mean.size else [np.nan] * 3
-    medians = scores.median(scores.dims[-1])
+    medians = scores.median(scores.dims[-1:])
     return {
         "part": part,
         "series": name,
@@ -356,7 +356,7 @@ def to_do(matrix: Matrix, results: xr.Dataset) -> pd.DataFrame:
     """Runs that were not gathered, with what they would cost by the pace of those that were.
 
     Returns:
-        experiment, name, and hours (NaN where no run of that scheme tells): the median time of an
+        experiment, name, and hours (NaN where no run of that scheme tells), the median time of an
         iteration in finished runs of the same scheme, for as many iterations as may be made.
     """
     rows = []

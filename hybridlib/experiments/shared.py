@@ -105,7 +105,7 @@ def gradient(
         scheme: as in :func:`open_basin`.
 
     Returns:
-        The gradient, and the seconds of a step after the first: a process's own basins and the
+        The gradient, and the seconds of a step after the first, for a process's own basins and the
         exchange.
 
     Raises:
@@ -131,7 +131,7 @@ def gradient(
         _wait_for(workers, output)
         with np.load(output) as kept:
             count = len(kept.files) - 1
-            return [kept[str(k)] for k in range(count)], float(kept["seconds"])
+            return [kept[f"arr_{k}"] for k in range(count)], float(kept["seconds"])
 
 
 def _wait_for(workers: Sequence, output: Path) -> None:
@@ -185,8 +185,7 @@ def _work_through(index, addresses, paths, weights, scheme, output) -> None:
         total = [strategy.reduce("SUM", slope, axis=None) for slope in own]
         seconds = time.perf_counter() - begin
     if index == 0:
-        arrays = {str(k): np.asarray(slope) for k, slope in enumerate(total)}
-        np.savez(output, seconds=seconds, **arrays)
+        np.savez(output, *map(np.asarray, total), seconds=seconds)
 
 
 def _free_ports(count: int) -> list[int]:

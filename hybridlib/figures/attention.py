@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 
 import cmocean
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import xarray as xr
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullFormatter
 
-from hybridlib.analysis.attention import (
-    Types,
-    group_share,
-    importance,
-    land_field,
-    vegetation_types,
-)
+from hybridlib.analysis.attention import group_share, importance, land_field, vegetation_types
 from hybridlib.analysis.identifiability import land_mean
 from hybridlib.analysis.recovery import true_parameters
 from hybridlib.figures import maps
-from hybridlib.figures.geography import COVERS, LEAST_SHARE, draw_network
-from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
+from hybridlib.figures.geography import COVERS, draw_cover
+from hybridlib.figures.style import COLOURS, WIDTH, panels, plain_numbers
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.learning.comparison import Trained
+from hybridlib.learning.schemes import TRUTH
 from hybridlib.study.store import Study
 
 SHOWN = 6
 """How many of the most important attributes the paper shows."""
-BAR = "#0173b2"
 TAUGHT = "#029e73"
-BELOW = {"orientation": "horizontal", "pad": 0.03, "shrink": 0.85, "aspect": 30}
-BESIDE = {"pad": 0.03, "shrink": 0.85, "aspect": 18}
+AROUND_0: dict = {"center": 0.0, "cmap": "BrBG_r"}
 
 
 def parameterization(study: Study, explained: xr.Dataset) -> Figure:
@@ -48,97 +37,38 @@ def parameterization(study: Study, explained: xr.Dataset) -> Figure:
         explained: of :func:`hybridlib.analysis.attention.expected_gradients`.
 
     Returns:
-        (a) the parameter, (b) the six most important attributes, (c) vegetation types, (d) the
-        vegetation's share, (e) mean temperature, (f) its share. Without vegetation types (c) says
-        so.
+        (a) the parameter, (b) the six most important attributes, (c) land cover, (d) the
+        vegetation's share, (e) mean temperature, (f) its share.
     """
     name, units = explained.attrs["parameter"], explained.value.units
-    extent = maps.extent_of(study.landsurface.lsm)
-    west, east, south, north = extent
-    panel = min(2.5 * (north - south) / (east - west), 3.6)
-    fig, axes = maps.basin_axes(3, 2, extent=extent, figsize=(7.5, 3 * (0.45 + panel)), land=False)
+    share = f"share in {name}"
+    warmth = explained.share.sel(attribute="temp_avg")
     temperature = study.basin.pack(study.attributes.temp_avg)[study.basin.land]
-    plants, warmth = group_share(explained), explained.share.sel(attribute="temp_avg")
-    panels = {
-        (0, 0): ("(a) the parameter", explained.value, name, units, "viridis"),
-        (1, 1): ("(d) share of the vegetation", plants, f"share in {name}", units, None),
-        (2, 0): ("(e) mean temperature", temperature, "temperature", "°C", cmocean.cm.thermal),
-        (2, 1): ("(f) share of temperature", warmth, f"share in {name}", units, None),
-    }
-    for place, (title, values, text, unit, cmap) in panels.items():
-        field = land_field(study, np.asarray(values), text, unit)
-        _panel(axes[place], study, field, title, cmap)
-    _types_panel(axes[1, 0], study)
-    axes[0, 1].remove()
-    _bars(fig.add_subplot(3, 2, 2), explained)
-    return fig
-
-
-def _panel(ax, study: Study, field: xr.DataArray, title: str, cmap=None) -> None:
-    """Draw a field with rivers and outline; without a colour map 0 lies in the middle."""
-    ends = {"vmin": None, "vmax": None}
-    if cmap is None:
-        most = float(abs(field).max()) or 1.0
-        ends, cmap = {"vmin": -most, "vmax": most}, "BrBG_r"
-    mesh = maps.map_field(ax, field, cmap=cmap, colorbar=False, **ends)
-    ax.figure.colorbar(mesh, ax=ax, **BESIDE).set_label(maps.label_of(field))
-    _frame(ax, study)
-    ax.set_title(title)
-
-
-def _frame(ax, study: Study) -> None:
-    """Rivers as thin lines, and the outline of the land."""
-    draw_network(ax, study.basin, LEAST_SHARE, scale=0.3)
-    maps.draw_outline(ax, maps.mask_outline(study.landsurface.lsm > 0), linewidth=0.8)
-
-
-def _types_panel(ax, study: Study) -> None:
-    """Draw vegetation types, or say that there are none."""
-    ax.set_title("(c) vegetation types")
-    types = vegetation_types(study)
-    if types is None:
-        ax.text(0.5, 0.5, "none in this study", transform=ax.transAxes, ha="center")
-        return
-    flags = list(types.names)
-    place = np.searchsorted(flags, types.flag).astype(float)
-    field = land_field(study, place, "vegetation type", "1")
-    colours = ListedColormap([_cover(flag) for flag in flags])
-    ends = {"vmin": -0.5, "vmax": len(flags) - 0.5}
-    mesh = maps.map_field(ax, field, cmap=colours, colorbar=False, **ends)
-    bar = ax.figure.colorbar(mesh, ax=ax, **BESIDE)
-    names = [textwrap.fill(name, 12) for name in types.names.values()]
-    bar.set_ticks(range(len(flags)), labels=names, fontsize=7)
-    _frame(ax, study)
-
-
-def _cover(flag: int) -> str:
-    """Colour of a vegetation type."""
-    return COVERS[(int(flag) - 1) % len(COVERS)]
-
-
-def _type_handles(types: Types) -> list[Patch]:
-    """A patch for every vegetation type that occurs."""
-    return [
-        Patch(facecolor=_cover(flag), label=name)
-        for flag, name in types.names.items()
-        if (types.flag == flag).any()
-    ]
-
-
-def _bars(ax, explained: xr.Dataset) -> None:
-    """Draw the mean absolute shares of the most important attributes."""
+    thermal = {"cmap": cmocean.cm.thermal}
+    fig, axes = maps.basin_axes(maps.extent_of(study.basin), 6, 2, land=False)
+    for place, title, values, text, unit, scale in (
+        (0, "(a) the parameter", explained.value, name, units, {}),
+        (3, "(d) share of the vegetation", group_share(explained), share, units, AROUND_0),
+        (4, "(e) mean temperature", temperature, "temperature", "°C", thermal),
+        (5, "(f) share of temperature", warmth, share, units, AROUND_0),
+    ):
+        maps.map_field(axes[place], land_field(study, np.asarray(values), text, unit), **scale)
+        axes[place].set_title(title)
+    draw_cover(axes[2], study)
+    axes[2].set_title("(c) land cover")
+    for ax in axes:
+        maps.draw_network(ax, study.basin, scale=0.3)
+        maps.draw_outline(ax, study.basin)
+    axes[1].remove()
+    bars = fig.add_subplot(3, 2, 2)
     found = importance(explained)[:SHOWN]
-    places = np.arange(found.size)
-    ax.barh(places, found, color=BAR, alpha=0.8)
-    ax.set_yticks(places, found.attribute.values)
-    ax.set(ylim=(found.size - 0.4, -0.6), xlabel=_in_units("mean |share|", explained))
-    ax.set_title("(b) most important attributes")
-    ax.grid(axis="y", visible=False)
-
-
-def _in_units(text: str, explained: xr.Dataset) -> str:
-    units = explained.value.units
-    return f"{text} ({'–' if units == '1' else units})"
+    bars.barh(found.attribute, found, alpha=0.8)
+    bars.invert_yaxis()
+    bars.set(
+        title="(b) most important attributes", xlabel=f"mean |share| ({units.replace('1', '–')})"
+    )
+    bars.grid(axis="y", visible=False)
+    return fig
 
 
 def attention(table: pd.DataFrame, parameter: str, taught: pd.DataFrame | None = None) -> Figure:
@@ -150,27 +80,22 @@ def attention(table: pd.DataFrame, parameter: str, taught: pd.DataFrame | None =
         parameter: its name.
         taught: the same of networks that were told the truth.
     """
-    fig, ax = plt.subplots(figsize=(7.5, 5.6))
-    places = np.arange(len(table))
-    whole = table.importance.sum() or 1.0
-    error = {"xerr": 100 * table["sampling error"] / whole} if "sampling error" in table else {}
-    style = {"error_kw": {"ecolor": "0.35", "elinewidth": 1, "capsize": 2}}
-    bars = 100 * table.importance / whole
-    ax.barh(places, bars, color=BAR, alpha=0.75, label="learned", **error, **style)
-    for k, name in enumerate(column for column in table if column.startswith("member")):
-        parts = 100 * table[name] / (table[name].sum() or 1.0)
-        label = "its members, each alone" if k == 0 else None
-        ax.plot(parts, places, "|", color="black", ms=9, mew=1.5, label=label)
-    for name, shares, marker, colour in (
-        ("the truth's own rule", table.get("truth"), "D", TRUTH_COLOUR),
-        ("a network told the truth", None if taught is None else taught.importance, "o", TAUGHT),
-    ):
-        if shares is not None:
-            shares = 100 * shares.reindex(table.index) / (shares.sum() or 1.0)
-            ax.plot(shares, places, marker, color=colour, ms=6, label=name)
-    ax.set_yticks(places, table.index)
-    ax.set(ylim=(len(table) - 0.4, -0.6), xlim=(0, None))
-    ax.set_xlabel(f"part of all importance for {parameter} (%)")
+    parts = 100 * table / table.sum()
+    error = 100 * table.get("sampling error", 0 * table.importance) / table.importance.sum()
+    members = parts.filter(like="member")
+    fig, ax = plt.subplots(figsize=(WIDTH, 5.6))
+    style: dict = {"error_kw": {"ecolor": "0.35", "elinewidth": 1, "capsize": 2}, "alpha": 0.75}
+    ax.barh(parts.index, parts.importance, xerr=error, label="learned", **style)
+    for name in members:
+        label = "its members, each alone" if name == members.columns[0] else None
+        ax.plot(members[name], parts.index, "|", color="black", ms=9, mew=1.5, label=label)
+    if TRUTH in parts:
+        ax.plot(parts[TRUTH], parts.index, "D", color=COLOURS[TRUTH], label="the truth's own rule")
+    if taught is not None:
+        shares = 100 * (taught.importance / taught.importance.sum()).reindex(parts.index)
+        ax.plot(shares, parts.index, "o", color=TAUGHT, label="a network told the truth")
+    ax.invert_yaxis()
+    ax.set(xlim=(0, None), xlabel=f"part of all importance for {parameter} (%)")
     ax.grid(axis="y", visible=False)
     fig.legend(loc="outside upper center", ncols=2)
     return fig
@@ -181,22 +106,20 @@ def convergence(explained: Mapping[str, xr.Dataset]) -> Figure:
 
     A parameter that is the same in every cell has no such error, which is said instead.
     """
-    fig, ax = plt.subplots(figsize=(7.5, 2.8))
-    varies = {title: one for title, one in explained.items() if one.convergence.notnull().all()}
-    for title, one in varies.items():
-        draws, percent = one.draws.values.astype(float), 100 * one.convergence
-        ax.plot(draws, percent, "o-", ms=4, color=colour_of(title), label=title)
+    fig, ax = plt.subplots(figsize=(WIDTH, 2.8))
     ax.set(xlabel="draws", ylabel="error of completeness (%)")
+    varies = {title: one for title, one in explained.items() if one.convergence.notnull().all()}
     if not varies:
         ax.text(0.5, 0.5, "the same in every cell", transform=ax.transAxes, ha="center")
         return fig
-    law = float(percent[0]) * np.sqrt(draws[0] / draws)
-    ax.plot(draws, law, ":", color="0.4", label="1 / √draws")
+    for title, one in varies.items():
+        percent = 100 * one.convergence
+        ax.plot(one.draws, percent, "o-", ms=4, color=COLOURS[title], label=title)
+    law = percent[0] * np.sqrt(one.draws[0] / one.draws)
+    ax.plot(one.draws, law, ":", color="0.4", label="1 / √draws")
     ax.set(xscale="log", yscale="log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_major_formatter("{x:g}")
+    plain_numbers(ax.xaxis)
+    plain_numbers(ax.yaxis)
     ax.legend()
     return fig
 
@@ -211,25 +134,19 @@ def learned_against_true(study: Study, schemes: Mapping[str, Trained], name: str
     """
     true = np.asarray(getattr(true_parameters(study), name))[study.basin.land]
     types = vegetation_types(study)
-    colours = BAR if types is None else [_cover(flag) for flag in types.flag]
-    columns = min(3, len(schemes))
-    rows = -(-len(schemes) // columns)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(7.5, 0.8 + 2.4 * rows), sharex=True, sharey=True, squeeze=False
-    )
-    for ax, (title, trained) in zip(axes.flat, schemes.items(), strict=False):
+    kinds = [types.names[flag] for flag in types.flag] if types else ["every cell"] * len(true)
+    colours = dict(zip(types.names.values() if types else ["every cell"], COVERS, strict=False))
+    labels: dict = {"xlabel": f"true {name}", "ylabel": f"learned {name}"}
+    fig, axes = panels(len(schemes), 3, sharey=True, **labels)
+    style = {"s": 5, "alpha": 0.6, "linewidth": 0, "rasterized": True}
+    for ax, (title, trained) in zip(axes, schemes.items(), strict=True):
         found = land_mean(trained, name)
-        ax.scatter(true, found, s=5, c=colours, alpha=0.6, linewidth=0, rasterized=True)
-        ax.axline((true.mean(), true.mean()), slope=1, color=TRUTH_COLOUR, lw=1, ls="--")
+        sns.scatterplot(x=true, y=found, hue=kinds, palette=colours, ax=ax, **style)
+        ax.axline((true.mean(), true.mean()), slope=1, color=COLOURS[TRUTH], lw=1, ls="--")
         ax.set_title(title)
-    for ax in axes.flat[len(schemes) :]:
-        ax.set_axis_off()
-    for ax in axes[-1]:
-        ax.set_xlabel(f"true {name}")
-    for ax in axes[:, 0]:
-        ax.set_ylabel(f"learned {name}")
-    if types is not None:
-        fig.legend(handles=_type_handles(types), loc="outside lower center", ncols=2)
+        ax.get_legend().remove()
+    handles = ax.get_legend_handles_labels()
+    fig.legend(*handles, loc="outside upper center", ncols=2, markerscale=3)
     return fig
 
 
@@ -240,19 +157,17 @@ def spread_maps(study: Study, spreads: xr.Dataset) -> Figure:
         study: the prepared study.
         spreads: of :func:`hybridlib.analysis.identifiability.spread`.
     """
-    extent = maps.extent_of(study.landsurface.lsm)
-    west, east, south, north = extent
-    panel = min(2.0 * (north - south) / (east - west), 3.4)
-    fig, axes = maps.basin_axes(3, 3, extent=extent, figsize=(7.5, 0.9 + 3 * (panel + 0.3)))
+    fig, axes = maps.basin_axes(maps.extent_of(study.basin), spreads.parameter.size, 3)
     percent = 100 * spreads.sd
-    top = float(np.quantile(percent, 0.99)) or 1.0
-    for ax, name in zip(axes.flat, spreads.parameter.values, strict=True):
-        field = land_field(study, percent.sel(parameter=name).values, "spread", "%")
-        mesh = maps.map_field(ax, field, vmin=0, vmax=top, colorbar=False)
-        maps.draw_outline(ax, maps.mask_outline(study.landsurface.lsm > 0), linewidth=0.6)
-        ax.set_title(str(name))
-    bar = fig.colorbar(mesh, ax=axes, extend="max", **(BELOW | {"shrink": 0.6, "aspect": 40}))
-    bar.set_label("standard deviation over the members (% of the range)")
+    top = float(percent.quantile(0.99))
+    for ax, name in zip(axes, spreads.parameter.values, strict=True):
+        field = land_field(study, percent.sel(parameter=name), "spread", "%")
+        mesh = maps.map_field(ax, field, bar="", vmin=0, vmax=top)
+        maps.draw_outline(ax, study.basin)
+        ax.set_title(name)
+    bar: dict = {"location": "bottom", "extend": "max", "shrink": 0.6, "aspect": 40}
+    label = "standard deviation over the members (% of the range)"
+    fig.colorbar(mesh, ax=list(axes), label=label, **bar)
     return fig
 
 
@@ -262,26 +177,26 @@ def spread_and_error(judged: pd.DataFrame) -> Figure:
     Args:
         judged: of :func:`hybridlib.analysis.identifiability.identify`.
     """
-    titles = list(dict.fromkeys(judged.index.get_level_values("scheme")))
-    fig, ax = plt.subplots(figsize=(7.5, 0.8 + 0.5 * len(Parameters._fields)))
-    step = 0.7 / len(titles)
+    names, titles = list(Parameters._fields), list(judged.index.unique("scheme"))
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.8 + 0.5 * len(names)))
     for k, title in enumerate(titles):
-        some = judged.loc[title].reindex(Parameters._fields)
+        some, colour = judged.loc[title], COLOURS[title]
         some = some[some.spread > 0]  # members that coincide have no place on a log axis
-        places = [Parameters._fields.index(name) for name in some.index]
-        places = np.array(places) + step * (k - (len(titles) - 1) / 2)
-        ax.plot(some.spread, places, "|", color=colour_of(title), ms=10, mew=2)
+        places = np.array([names.index(name) for name in some.index])
+        places = places + 0.7 * ((k + 0.5) / len(titles) - 0.5)
+        ax.plot(some.spread, places, "|", ms=10, mew=2, color=colour)
         if "error" in some:
-            ax.hlines(places, some.spread, some.error, color=colour_of(title), lw=1.2, alpha=0.6)
-            ax.plot(some.error, places, "o", color=colour_of(title), ms=5)
-    ax.set(xscale="log", xlabel="% of the parameter's range", ylim=(8.6, -0.6))
+            ax.hlines(places, some.spread, some.error, lw=1.2, alpha=0.6, color=colour)
+            ax.plot(some.error, places, "o", ms=5, color=colour)
+    ax.set(xscale="log", xlabel="% of the parameter's range", ylim=(len(names) - 0.4, -0.6))
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set_yticks(range(len(Parameters._fields)), Parameters._fields)
-    marks = [Line2D([], [], color="0.3", ls="", marker="|", ms=10, mew=2, label="members apart")]
-    if "error" in judged:
-        marks.append(Line2D([], [], color="0.3", ls="", marker="o", ms=5, label="from the truth"))
-    lines = [Line2D([], [], color=colour_of(title), lw=2, label=title) for title in titles]
-    fig.legend(handles=[*marks, *lines], loc="outside upper center", ncols=3)
+    ax.set_yticks(range(len(names)), names)
+    marks = {"members apart": "|"} | ({"from the truth": "o"} if "error" in judged else {})
+    for text, mark in marks.items():
+        ax.plot([], [], mark, color="0.3", label=text)
+    for title in titles:
+        ax.plot([], [], lw=2, color=COLOURS[title], label=title)
+    fig.legend(loc="outside upper center", ncols=3)
     return fig
 
 
@@ -292,13 +207,12 @@ def pet_spread_map(study: Study, spreads: xr.Dataset) -> Figure:
         study: the prepared study.
         spreads: of :func:`hybridlib.analysis.identifiability.pet_spread`.
     """
-    shown = {"sd": ("(a) members apart", "viridis"), "error": ("(b) mean less the truth", None)}
+    shown = {"sd": ("(a) members apart", {}), "error": ("(b) mean less the truth", AROUND_0)}
     shown = {name: how for name, how in shown.items() if name in spreads}
-    extent = maps.extent_of(study.landsurface.lsm)
-    west, east, south, north = extent
-    panel = min(2.1 * (north - south) / (east - west), 3.6)
-    fig, axes = maps.basin_axes(1, len(shown), extent=extent, figsize=(7.5, 0.6 + panel))
-    for ax, (name, (title, cmap)) in zip(np.ravel(axes), shown.items(), strict=True):
-        field = land_field(study, spreads[name].values, "mean PET", "mm d⁻¹")
-        _panel(ax, study, field, title, cmap)
+    fig, axes = maps.basin_axes(maps.extent_of(study.basin), len(shown), 2, land=False)
+    for ax, (name, (title, scale)) in zip(axes, shown.items(), strict=True):
+        maps.map_field(ax, land_field(study, spreads[name].values, "mean PET", "mm d⁻¹"), **scale)
+        maps.draw_network(ax, study.basin, scale=0.3)
+        maps.draw_outline(ax, study.basin)
+        ax.set_title(title)
     return fig

@@ -7,33 +7,27 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from hybridlib.analysis.budget import SHORT, Catchment, on_grid
 from hybridlib.analysis.inventory import name_of
 from hybridlib.figures import maps
+from hybridlib.figures.geography import label_place
 from hybridlib.figures.hydrographs import MONTHS
-from hybridlib.figures.schemes import TRUTH_COLOUR, colour_of
-from hybridlib.figures.style import OBSERVED
+from hybridlib.figures.style import COLOURS, OBSERVED, WIDTH, line_of, panels
 from hybridlib.learning.schemes import TRUTH
-from hybridlib.study.basin import Basin, gridded
+from hybridlib.study.basin import Basin
 from hybridlib.study.schema import InputError
 from hybridlib.study.splits import Period
 
-MILLIMETRES = "mm a⁻¹"
+BIAS = "model − observation (mm a⁻¹)"
 NAMES = {"dS": "ΔS", "Q": "Q", "ET": "ET = P − Q − ΔS"}
-
-
-def _colour(title: str) -> str:
-    return TRUTH_COLOUR if title == TRUTH else colour_of(title)
-
-
-def _known(fields: Mapping[str, xr.DataArray]) -> list[str]:
-    """Terms of the budget that are not missing everywhere."""
-    return [name for name in NAMES if bool(fields[name].notnull().any())]
+ROOM = 20.0
+"""Around evapotranspirations on an axis or in a scale of colours, mm a-1."""
+SEEN = {"color": OBSERVED, "label": "observed"}
 
 
 def annual_terms(
@@ -47,21 +41,18 @@ def annual_terms(
         catchment: its name.
         period: years drawn.
     """
-    years = slice(period.first, period.last)
-    seen = observed.sel(catchment=catchment, year=years)
-    terms = _known(seen)
-    size = 7.5, 0.6 + 1.7 * len(terms)
-    fig, axes = plt.subplots(len(terms), 1, figsize=size, sharex=True, squeeze=False)
-    for ax, name in zip(axes[:, 0], terms, strict=True):
+    chosen = {"catchment": catchment, "year": slice(period.first, period.last)}
+    seen = observed.sel(chosen)
+    terms = [name for name in NAMES if seen[name].notnull().any()]
+    fig, axes = panels(len(terms), 1, 1.7, xlabel="year")
+    for ax, name in zip(axes, terms, strict=True):
         for title, budget in budgets.items():
-            line = budget[name].sel(catchment=catchment, year=years)
-            style = "--" if title == TRUTH else "-"
-            ax.plot(line.year, line, style, color=_colour(title), label=title, marker=".", ms=4)
-        ax.plot(seen.year, seen[name], "o", color=OBSERVED, ms=5, label="observed", zorder=4)
-        ax.set(ylabel=MILLIMETRES, title=NAMES[name])
-    axes[-1, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[-1, 0].set_xlabel("year")
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+            line = budget[name].sel(chosen)
+            ax.plot(line.year, line, marker=".", ms=4, **line_of(title))
+        ax.plot(seen.year, seen[name], "o", ms=5, zorder=4, **SEEN)
+        ax.set(ylabel="mm a⁻¹", title=NAMES[name])
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return fig
 
 
@@ -73,21 +64,18 @@ def bias_bars(bias: pd.DataFrame, annual: xr.Dataset) -> Figure:
         annual: of :func:`hybridlib.analysis.budget.annual_biases`, the same titles.
     """
     terms = [name for name in SHORT if bias[name].notna().any()]
-    width = 0.8 / len(bias)
-    fig, ax = plt.subplots(figsize=(7.5, 3.6))
-    for k, title in enumerate(bias.index):
-        places = np.arange(len(terms)) + (k - (len(bias) - 1) / 2) * width
-        bars = ax.bar(places, bias.loc[title, terms], 0.92 * width, color=_colour(title),
-                      alpha=0.85, label=title)  # fmt: skip
+    fig, ax = plt.subplots(figsize=(WIDTH, 3.6))
+    style = {"color": COLOURS, "width": 0.8, "alpha": 0.85, "rot": 0, "legend": False}
+    bias[terms].rename(columns=SHORT).T.plot.bar(ax=ax, **style)
+    for bars, title in zip(ax.containers, bias.index, strict=True):
         for bar, name in zip(bars, terms, strict=True):
-            dots = annual[name].sel(title=title).values
-            middle = np.full(len(dots), bar.get_x() + bar.get_width() / 2)
-            ax.plot(middle, dots, "o", mfc="none", mec="0.25", mew=0.8, ms=3.5)
+            years = annual[name].sel(title=title).values
+            middle = np.full(len(years), bar.get_x() + bar.get_width() / 2)
+            ax.plot(middle, years, "o", mfc="none", mec="0.25", mew=0.8, ms=3.5)
     ax.axhline(0, color="black", lw=0.8)
-    ax.set_xticks(range(len(terms)), [SHORT[name] for name in terms])
-    ax.set_ylabel(f"model − observation ({MILLIMETRES})")
+    ax.set_ylabel(BIAS)
     ax.grid(axis="x", visible=False)
-    fig.legend(loc="outside upper center", ncols=3)
+    fig.legend(handles=ax.containers, loc="outside upper center", ncols=3)
     return fig
 
 
@@ -106,56 +94,34 @@ def sub_basin_maps(
         InputError: no sub-basin is known in any of them.
     """
     columns = [name for name in columns if name in evaporation]
-    values = evaporation[columns].values
-    if not np.isfinite(values).any():
+    values = evaporation[columns]
+    if not values.notna().any(axis=None):
         raise InputError(f"no sub-basin has a known ET in {', '.join(columns) or 'any column'}")
-    land = gridded(basin, basin.land, False)
-    extent = _as_wide_as_high(*maps.extent_of(land))
-    west, east, south, north = extent
-    rows = -(-(len(columns) + 1) // 2)
-    size = 7.5, 0.6 + rows * (0.35 + 3.2 * (north - south) / (east - west))
-    fig, axes = maps.basin_axes(rows, 2, extent=extent, figsize=size)
-    colours = {"cmap": "YlGnBu", "vmin": np.nanmin(values) - 50, "vmax": np.nanmax(values) + 10}
-    for ax, letter, name in zip(axes.flat, "abcdefgh", ["", *columns], strict=False):
-        maps.draw_outline(ax, maps.mask_outline(land), linewidth=0.7)
-        if name:
-            field = on_grid(basin, catchments, evaporation[name].dropna())
-            mesh = maps.map_field(ax, field, colorbar=False, **colours)
-        maps.draw_rivers(ax, 150.0, linewidths=0.5, alpha=0.8)
+    fig, axes = maps.basin_axes(maps.extent_of(basin), len(columns) + 1, 2)
+    colours = {
+        "cmap": "YlGnBu",
+        "vmin": values.min(axis=None) - ROOM,
+        "vmax": values.max(axis=None),
+    }
+    for ax, name in zip(axes[1:], columns, strict=True):
+        field = on_grid(basin, catchments, evaporation[name].dropna())
+        mesh = maps.map_field(ax, field, bar="", **colours)
+    for ax, letter, name in zip(axes, "abcdefgh", ["", *columns], strict=False):
+        maps.draw_outline(ax, basin)
+        maps.draw_network(ax, basin, scale=0.3)
         for one in catchments:
-            _draw_catchment(ax, basin, one, named=not name)
+            maps.draw_outline(ax, basin, one.inside, edgecolor="0.15")
         ax.set_title(f"({letter}) {name or 'sub-basins and their gauges'}")
-    for ax in axes.flat[len(columns) + 1 :]:
-        ax.set_visible(False)
-    bar = fig.colorbar(mesh, ax=axes, orientation="horizontal", shrink=0.6, aspect=40, pad=0.02)
-    bar.set_label(f"evapotranspiration ({MILLIMETRES})")
+    place = np.column_stack([basin.lon[basin.col], basin.lat[basin.row]])
+    for one in catchments:
+        axes[0].plot(*place[one.cell], "v", color="#d55e00", ms=4, zorder=5)
+        inside = place[one.inside]
+        # The cell nearest to the mean of all: the mean itself may lie outside.
+        middle = inside[((inside - inside.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+        label_place(axes[0], middle, one.name.split()[0], weight="bold", ha="center", va="center")
+    bar: dict = {"location": "bottom", "shrink": 0.6, "aspect": 40}
+    fig.colorbar(mesh, ax=list(axes), label="evapotranspiration (mm a⁻¹)", **bar)
     return fig
-
-
-def _as_wide_as_high(west, east, south, north) -> tuple[float, float, float, float]:
-    """Widen a narrow extent, so that the degrees below it do not touch."""
-    more = max(0.0, (north - south) - (east - west)) / 2
-    return west - more, east + more, south, north
-
-
-def _draw_catchment(ax, basin: Basin, one: Catchment, named: bool) -> None:
-    """Draw the outline and, if wanted, the gauge and the first word of the name."""
-    lat, lon = basin.lat[basin.row], basin.lon[basin.col]
-    outline = maps.mask_outline(gridded(basin, one.inside, False))
-    maps.draw_outline(ax, outline, linewidth=0.8, edgecolor="0.15")
-    if named:
-        spot = lon[one.cell], lat[one.cell]
-        ax.plot(*spot, "v", color="#d55e00", ms=4, transform=maps.LONLAT, zorder=5)
-        y, x = _middle(lat[one.inside], lon[one.inside])
-        halo = [withStroke(linewidth=2, foreground="white")]
-        style = {"ha": "center", "va": "center", "weight": "bold", "size": 9, "zorder": 6}
-        ax.annotate(one.name.split()[0], (x, y), path_effects=halo, **style)
-
-
-def _middle(lat: np.ndarray, lon: np.ndarray) -> tuple[float, float]:
-    """The cell nearest to the mean of all: the mean itself may lie outside."""
-    place = np.argmin((lat - lat.mean()) ** 2 + (lon - lon.mean()) ** 2)
-    return float(lat[place]), float(lon[place])
 
 
 def sub_basin_scatter(evaporation: pd.DataFrame, titles: Sequence[str]) -> Figure:
@@ -167,20 +133,18 @@ def sub_basin_scatter(evaporation: pd.DataFrame, titles: Sequence[str]) -> Figur
     """
     seen = evaporation.iloc[:, 0]
     titles = [title for title in [*titles, TRUTH] if title in evaporation]
-    fig, ax = plt.subplots(figsize=(7.5, 5.4))
-    marks = dict(zip(titles, ("o", "s", "D", "^", "v"), strict=False)) | {TRUTH: "x"}
-    for title in titles:
-        ax.plot(evaporation[title], seen, marks[title], color=_colour(title), label=title, ms=7,
-                mfc="none", mew=1.6)  # fmt: skip
-    for name in evaporation.index:
-        right = evaporation.loc[name, titles].max()
-        ax.annotate(name.split()[0], (right, seen[name]), (6, 0), textcoords="offset points",
-                    va="center", size=9)  # fmt: skip
-    values = evaporation[[seen.name, *titles]].values
-    ends = np.nanmin(values) - 20, np.nanmax(values) + 25
-    ax.plot(ends, ends, color="0.4", lw=0.8)
+    fig, ax = plt.subplots(figsize=(WIDTH, 5.4))
+    for mark, title in zip("osD^v", titles, strict=False):
+        style: dict = {"color": COLOURS[title], "label": title, "ms": 7, "mfc": "none", "mew": 1.6}
+        ax.plot(evaporation[title], seen, "x" if title == TRUTH else mark, **style)
+    for name, right in evaporation[titles].max(axis=1).items():
+        style = {"textcoords": "offset points", "va": "center", "size": 9}
+        ax.annotate(name.split()[0], (right, seen[name]), (6, 0), **style)
+    values = evaporation[[seen.name, *titles]]
+    ends = values.min(axis=None) - ROOM, values.max(axis=None) + ROOM
+    ax.axline((ends[0], ends[0]), slope=1, color="0.4", lw=0.8)
     ax.set(xlim=ends, ylim=ends, aspect="equal")
-    ax.set(xlabel=f"modelled or true ET ({MILLIMETRES})", ylabel=f"P − Q − ΔS ({MILLIMETRES})")
+    ax.set(xlabel="modelled or true ET (mm a⁻¹)", ylabel="P − Q − ΔS (mm a⁻¹)")
     ax.legend(loc="upper left")
     return fig
 
@@ -193,19 +157,17 @@ def runoff_season(season: pd.DataFrame, bias: pd.DataFrame, catchment: str) -> F
         bias: of :func:`hybridlib.analysis.budget.biases`.
         catchment: its name.
     """
-    fig, (ax, side) = plt.subplots(1, 2, figsize=(7.5, 3.6), width_ratios=(3, 2))
+    fig, (ax, side) = plt.subplots(1, 2, figsize=(WIDTH, 3.6), width_ratios=(3, 2))
     for title in bias.index:
-        style = "--" if title == TRUTH else "-"
-        ax.plot(season.index, season[title], style, color=_colour(title), label=title)
-    ax.plot(season.index, season["observed"], "o-", color=OBSERVED, ms=4, lw=1, label="observed")
+        ax.plot(season.index, season[title], **line_of(title))
+    ax.plot(season.index, season["observed"], "o-", ms=4, lw=1, **SEEN)
     ax.set(xlabel="month", ylabel="runoff (mm d⁻¹)", ylim=(0, None), title=catchment)
     ax.set_xticks(range(1, 13), MONTHS)
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    places = np.arange(len(bias), 0, -1)
-    side.barh(places, bias.Q, color=[_colour(title) for title in bias.index], alpha=0.85)
+    side.barh(bias.index, bias.Q, color=[COLOURS[title] for title in bias.index], alpha=0.85)
     side.axvline(0, color="black", lw=0.8)
-    side.set_yticks(places, list(bias.index))
-    side.set(xlabel=f"model − observation ({MILLIMETRES})", title="mean of the years")
+    side.invert_yaxis()
+    side.set(xlabel=BIAS, title="mean of the years")
     side.grid(axis="y", visible=False)
     return fig
 
@@ -217,19 +179,21 @@ def flood_dots(peaks: pd.DataFrame, catchment: str) -> Figure:
         peaks: of :func:`hybridlib.analysis.floods.peak_errors`.
         catchment: its name.
     """
-    fig, ax = plt.subplots(figsize=(7.5, 4.0))
-    for title, one in peaks.groupby(level="scheme", sort=False):
-        mark = "X" if title == TRUTH else "o"
-        colour = _colour(title)
-        ax.plot(one["days late"], one["height (%)"], mark, color=colour, ms=4, alpha=0.55)
-        mean = one.mean()
-        ax.plot(mean["days late"], mean["height (%)"], mark, color=colour, ms=10, mec="white",
-                label=title, zorder=4)  # fmt: skip
+    by_scheme = peaks.groupby("scheme", sort=False)
+    fig, ax = plt.subplots(figsize=(WIDTH, 4.0))
+    style = {"x": "days late", "y": "height (%)", "hue": "scheme", "palette": COLOURS, "ax": ax}
+    style |= {
+        "style": "scheme",
+        "markers": {title: "oX"[title == TRUTH] for title in by_scheme.groups},
+    }
+    sns.scatterplot(peaks, s=20, alpha=0.55, legend=False, **style)
+    sns.scatterplot(by_scheme.mean(), s=100, zorder=4, **style)
     for line in (ax.axhline, ax.axvline):
         line(0, color="0.4", lw=0.8)
-    ax.set(xlabel="days after the observed flood (negative: early)",
-           ylabel="above the observed height (%)", title=name_of(catchment))  # fmt: skip
-    fig.legend(loc="outside right center")
+    ax.set(xlabel="days after the observed flood (negative: early)")
+    ax.set(ylabel="above the observed height (%)", title=name_of(catchment))
+    ax.legend().remove()
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside right center")
     return fig
 
 
@@ -240,7 +204,7 @@ def signed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreement_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Format :func:`hybridlib.findings.budget.agreement` for a page."""
+    """Format :func:`hybridlib.analysis.water.agreement` for a page."""
     formats = {"bias": "{:+.1f}", "RMSE": "{:.1f}", "r": "{:.3f}", "RMSE to the truth": "{:.1f}"}
     columns = {name: table[name].map(formats[name].format) for name in table}
     return pd.DataFrame(columns).replace("nan", "–")

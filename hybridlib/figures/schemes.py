@@ -3,86 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
+import seaborn as sns
 import xarray as xr
-from matplotlib.dates import ConciseDateFormatter
+from matplotlib.cbook import boxplot_stats
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from hybridlib.analysis.inventory import name_of
 from hybridlib.analysis.schemes import _steps
-from hybridlib.figures.style import OBSERVED, SCHEME_COLOURS
+from hybridlib.figures.hydrographs import draw_pair
+from hybridlib.figures.style import COLOURS, name_looks, panels, plain_numbers
 from hybridlib.learning.comparison import Trained
-from hybridlib.learning.schemes import SCHEMES
-from hybridlib.study.metrics import nse
+from hybridlib.learning.schemes import SCHEMES, TRUTH
 from hybridlib.study.splits import Period
 
 SEEN = {"discharge": "discharge at gauges", "twsa": "water storage on boxes"}
 UNITS = {"discharge": "m³ s⁻¹", "twsa": "mm"}
-TRUTH_COLOUR = "#555555"
-
-
-def colour_of(title: str) -> str:
-    """Colour of a scheme; HydroPyNN(Q), of basins without gravimetry, has that of its sibling."""
-    return SCHEME_COLOURS.get(title, SCHEME_COLOURS["HydroPyNN(Q,S)"])
+LOWEST = -1.0
+"""Where an axis of scores ends at the latest; values below are counted at the rim."""
+CHOSEN = "number of steps chosen, by member"
+CURVES = {
+    "choosing: first years of the training period": ("choose", "loss", "--"),
+    "choosing: its last years, held out": ("choose", "held_out", ":"),
+    "refit: all of the training period": ("fit", "loss", "-"),
+}
+"""Phase, column and style of the curves of a training."""
 
 
 def training_curves(schemes: Mapping[str, Trained]) -> Figure:
-    """Draw every scheme's loss before each step, in both phases, with the number chosen."""
+    """Draw every scheme's loss before each step, in both phases, with the number chosen.
+
+    Lines are means over the members.
+    """
     runs = {title: trained for title, trained in schemes.items() if trained.config}
-    rows = -(-len(runs) // 2)
-    fig, axes = plt.subplots(
-        rows, 2, figsize=(7.5, 0.7 + 2.3 * rows), sharex=True, sharey=True, squeeze=False
-    )
-    for ax, (title, trained) in zip(axes.flat, runs.items(), strict=False):
-        _one_training(ax, trained, colour_of(title))
-        ax.set_title(title)
-    for ax in axes.flat[len(runs) :]:
-        ax.set_axis_off()
-    for ax in axes[:, 0]:
-        ax.set_ylabel("loss (–)")
-    for ax in axes[-1]:
-        ax.set_xlabel("steps made")
-    _grey_legend(fig, axes[0, 0], 2)
+    fig, axes = panels(len(runs), 2, sharey=True, xlabel="steps made", ylabel="loss (–)")
+    for ax, (title, trained) in zip(axes, runs.items(), strict=True):
+        for phase, column, look in CURVES.values():
+            part = trained.history[trained.history.phase == phase].set_index("epoch")
+            loss = part.filter(regex=f"^{column}_").mean(axis=1)
+            ax.plot(loss.index, loss, look, color=COLOURS[title])
+        chosen = sorted(set(_steps(trained)))
+        for step in chosen:
+            ax.axvline(step, color="0.5", linestyle="-.", linewidth=1)
+        text = "–".join(map(str, dict.fromkeys([chosen[0], chosen[-1]])))
+        ax.annotate(text, (chosen[-1], 1), (3, -3), xycoords=("data", "axes fraction"),
+                    textcoords="offset points", va="top", size=9, color="0.35")  # fmt: skip
+        ax.set(title=title, yscale="log")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        plain_numbers(ax.yaxis)
+    looks = {text: look for text, (_, _, look) in CURVES.items()}
+    name_looks(fig, looks | {CHOSEN: "-."}, 2)
     return fig
-
-
-def _grey_legend(fig: Figure, ax, columns: int) -> None:
-    """Name line styles below all panels, without the colour of any one scheme."""
-    handles, labels = ax.get_legend_handles_labels()
-    handles = [plt.matplotlib.lines.Line2D([], []) for _ in handles]
-    for handle, drawn in zip(handles, ax.get_legend_handles_labels()[0], strict=True):
-        handle.update_from(drawn)
-        handle.set_color("black" if drawn.get_color() == "black" else "0.5")
-    fig.legend(handles, labels, loc="outside lower center", ncols=columns)
-
-
-def _one_training(ax, trained: Trained, colour: str) -> None:
-    """Draw one scheme: the mean over its members, and the steps that each chose."""
-    history, chosen = trained.history, sorted(set(_steps(trained)))
-    lines = {
-        ("choose", "loss"): ("choosing: first years of the training period", "--", colour),
-        ("choose", "held_out"): ("choosing: its last years, held out", ":", "black"),
-        ("fit", "loss"): ("refit: all of the training period", "-", colour),
-    }
-    for (phase, name), (text, style, shade) in lines.items():
-        part = history[history.phase == phase]
-        loss = part[[column for column in part if column.startswith(f"{name}_")]].mean(axis=1)
-        ax.plot(part.epoch, loss, style, color=shade, label=text)
-    for step in chosen:
-        label = "number of steps chosen, by member" if step == chosen[0] else None
-        ax.axvline(step, color="0.5", linestyle="-.", linewidth=1, label=label)
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    text = "–".join(map(str, dict.fromkeys([chosen[0], chosen[-1]])))
-    ax.annotate(text, (chosen[-1], 1), (3, -3), xycoords=("data", "axes fraction"),
-                textcoords="offset points", va="top", size=9, color="0.35")  # fmt: skip
 
 
 def score_boxes(
@@ -92,10 +67,6 @@ def score_boxes(
 ) -> Figure:
     """Draw the scores of all gauges and boxes in the validation years (Figures 5 and S4).
 
-    The box holds the middle half, its line and number are the median, whiskers reach to the last
-    value within 1.5 times the box, dots are the rest. Dots far below the others are counted at
-    the rim instead.
-
     Args:
         scores: of :func:`hybridlib.learning.evaluation.score`, by title; mean over the members is
             shown.
@@ -104,73 +75,68 @@ def score_boxes(
     """
     metrics = list(metrics)
     names = [name for name in SEEN if all(name in scored for scored in scores.values())]
-    size = 7.5, 0.5 + (0.7 + 0.36 * len(scores)) * len(metrics)
-    fig, axes = plt.subplots(len(metrics), len(names), figsize=size, sharey=True, squeeze=False)
-    for (row, column), ax in np.ndenumerate(axes):
-        metric, name = metrics[row], names[column]
+    count, height = len(metrics) * len(names), 0.7 + 0.3 * len(scores)
+    fig, axes = panels(count, len(names), height, sharex=False, sharey=True)
+    for ax, letter, (metric, name) in zip(axes, "abcdef", product(metrics, names), strict=False):
         values = {title: _validation(scored, name, metric) for title, scored in scores.items()}
-        _boxes(ax, values, metric)
+        draw_boxes(ax, pd.concat(values, names=["scheme"]).rename(metric).reset_index(), metric)
         if ceiling is not None:
-            line = float(np.median(_validation(ceiling, name, metric)))
-            ax.axvline(line, color=TRUTH_COLOUR, linestyle="--", linewidth=1)
+            middle = _validation(ceiling, name, metric).median()
+            ax.axvline(middle, color=COLOURS[TRUTH], linestyle="--", linewidth=1)
         unit = UNITS[name] if metric == "RMSE" else "–"
-        ax.set_xlabel(f"{metric} ({unit})")
-        if row == 0:
-            ax.set_title(f"({'ab'[column]}) {SEEN[name]}")
+        ax.set(title=f"({letter}) {SEEN[name]}", xlabel=f"{metric} ({unit}); medians at the right")
     if ceiling is not None:
-        handle = plt.Line2D(
-            [], [], color=TRUTH_COLOUR, linestyle="--", label="median of the truth itself"
-        )
-        fig.legend(handles=[handle], loc="outside lower right")
+        line = plt.Line2D([], [], color=COLOURS[TRUTH], ls="--", label="median of the truth itself")
+        fig.legend(handles=[line], loc="outside lower right")
     return fig
 
 
-def _validation(scored: xr.Dataset, name: str, metric: str) -> np.ndarray:
+def _validation(scored: xr.Dataset, name: str, metric: str) -> pd.Series:
     """Scores in the validation years that are defined, mean over the members."""
-    values = scored[name].sel(metric=metric, period="validation").mean("member").values
-    return values[np.isfinite(values)]
+    mean = scored[name].sel(metric=metric, period="validation").mean("member")
+    return pd.Series(mean.values).dropna()
 
 
-def _boxes(ax, values: Mapping[str, np.ndarray], metric: str) -> None:
-    """Draw one lying box a scheme, the first on top, and write the medians."""
-    places = np.arange(len(values), 0, -1)
-    drawn = ax.boxplot(
-        list(values.values()),
-        positions=places,
-        orientation="horizontal",
-        widths=0.6,
-        patch_artist=True,
-        medianprops={"color": "black", "linewidth": 1.6},
-        flierprops={"marker": "o", "markersize": 3},
-    )
-    for box, title in zip(drawn["boxes"], values, strict=True):
-        box.set(facecolor=colour_of(title), alpha=0.75)
-    ax.set_yticks(places, list(values))
-    ax.set_ylim(0.4, len(places) + 0.75)
-    ax.grid(axis="y", visible=False)
-    whiskers = np.concatenate([line.get_xdata() for line in drawn["whiskers"]])
+def draw_boxes(ax, table: pd.DataFrame, metric: str, y: str = "scheme") -> None:
+    """Draw lying boxes of scores, a colour a scheme, with their medians at the right.
+
+    A box holds the middle half, its line is the median, whiskers reach to the last value within
+    1.5 times the box, dots are the rest. Values far below the whiskers are counted at the rim.
+
+    Args:
+        ax: axes to draw on.
+        table: a row a score, with columns "scheme", y and the metric.
+        metric: its column; "RMSE" has a logarithmic axis.
+        y: column with a row of boxes for each of its values.
+    """
+    style = {
+        "palette": COLOURS,
+        "saturation": 1.0,
+        "width": 0.7,
+        "fliersize": 3,
+        "legend": y != "scheme",
+    }
+    sns.boxplot(table, x=metric, y=y, hue="scheme", ax=ax, **style)
+    groups = table.groupby([y, "scheme"] if y != "scheme" else y, sort=False)[metric]
+    least = min(boxplot_stats(one)[0]["whislo"] for _, one in groups)
     if metric == "RMSE":
-        everything = np.concatenate(list(values.values()))
-        wide = everything.max() > 30 * everything.min() > 0
-        ax.set_xscale("log" if wide else "linear")
-        ax.set_xlim(left=None if wide else 0)
+        ax.set_xscale("log")
+        plain_numbers(ax.xaxis, (1, 3))
     else:
-        span = whiskers.max() - whiskers.min()
-        ax.set_xlim(whiskers.min() - 0.35 * span, max(1.0, whiskers.max()) + 0.02 * span)
-    for place, scored in zip(places, values.values(), strict=True):
-        _label_box(ax, place, scored)
+        ax.set_xlim(max(LOWEST, least - 0.15 * (1 - least)), 1.0)
+    for place, (_, one) in enumerate(table.groupby(y, sort=False)):
+        medians = one.groupby("scheme", sort=False)[metric].median()
+        beyond = int((one[metric] < ax.get_xlim()[0]).sum())
+        texts = {1.02: ", ".join(map(_short, medians)), 0.01: f"◂ {beyond}" if beyond else ""}
+        for x, text in texts.items():
+            box = {"fc": "white", "ec": "none", "pad": 1}
+            at = {"xycoords": ("axes fraction", "data"), "va": "center", "size": 9}
+            ax.annotate(text, (x, place), bbox=box if text else None, **at)
+    ax.set_ylabel("")
 
 
-def _label_box(ax, place: int, scored: np.ndarray) -> None:
-    """Write the median above its line, and at the rim how many values lie beyond it."""
-    median = float(np.median(scored))
-    text = f"{median:.2f}" if abs(median) < 10 else f"{median:,.0f}"
-    ax.annotate(text, (median, place + 0.3), (0, 1), textcoords="offset points", ha="center",
-                va="bottom", size=8.5)  # fmt: skip
-    beyond = int((scored < ax.get_xlim()[0]).sum())
-    if beyond:
-        style = {"va": "center", "size": 8.5, "bbox": {"fc": "white", "ec": "none", "pad": 1}}
-        ax.annotate(f"◂ {beyond}", (0.01, place), xycoords=("axes fraction", "data"), **style)
+def _short(score: float) -> str:
+    return f"{score:.2f}" if abs(score) < 10 else f"{score:,.0f}"
 
 
 def hydrographs(
@@ -184,22 +150,13 @@ def hydrographs(
         station: the gauge's name.
         period: years shown, over which the NSE in the titles is taken; all by default.
     """
-    fig, axes = plt.subplots(
-        len(pairs), 1, figsize=(7.5, 0.5 + 1.25 * len(pairs)), sharex=True, sharey=True
-    )
-    largest = max(float(pair.discharge_observed.max()) for pair in pairs.values())
-    scale, unit = (1e3, "1000 m³ s⁻¹") if largest > 5e3 else (1.0, "m³ s⁻¹")
-    for ax, (title, pair) in zip(np.atleast_1d(axes), pairs.items(), strict=True):
-        one = pair.sel(station=station)
+    fig, axes = panels(len(pairs), 1, 1.3, sharey=True, ylabel="discharge")
+    for ax, (title, pair) in zip(axes, pairs.items(), strict=True):
+        one = pair.sel(station=station).mean("member")
         one = one.isel(time=period.chosen(one.indexes["time"])) if period else one
-        observed, simulated = one.discharge_observed, one.discharge_simulated.mean("member")
-        ax.plot(one.time, observed / scale, color=OBSERVED, linewidth=1, label="observed")
-        ax.plot(one.time, simulated / scale, color=colour_of(title), linewidth=1.3)
-        ax.set_title(f"{title}, NSE {float(nse(simulated, observed)):.2f}")
-    ax.set(xlim=(one.time[0], one.time[-1]), ylim=(0, None))
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator()))
-    fig.supylabel(f"discharge ({unit})", size="medium")
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper right")
+        draw_pair(ax, one, title, title)
+    ax.set_ylim(0, None)
+    fig.legend(handles=axes[0].lines[:1], loc="outside upper right")
     fig.suptitle(name_of(station), x=0.02, ha="left", size="medium")
     return fig
 
@@ -211,18 +168,17 @@ def moselle_curves(results: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         results: scheme, seed, steps (chosen), train, validation; one row a seed.
         curves: scheme, seed, step, train, validation.
     """
-    names = list(dict.fromkeys(results.scheme))
-    fig, axes = plt.subplots(1, len(names), figsize=(7.5, 3.3), sharey=True, squeeze=False)
-    styles = {"train": ("training years 1990–1991", "--"), "validation": ("1992–1993, unseen", "-")}
-    for ax, name in zip(axes[0], names, strict=True):
-        title = SCHEMES[name].title
-        for seed, curve in curves[curves.scheme == name].groupby("seed"):
-            for period, (text, style) in styles.items():
-                label = text if seed == curves.seed.min() else None
-                ax.plot(curve.step, curve[period], style, color=colour_of(title), lw=1, label=label)
-        ends = results[results.scheme == name]
-        ax.plot(ends.steps, ends.validation, "o", color="black", ms=4, label="steps chosen")
-        ax.set(title=title, xlabel="steps of the refit")
-    axes[0, 0].set_ylabel("NSE of discharge (–)")
-    _grey_legend(fig, axes[0, 0], 3)
+    names = list(results.scheme.unique())
+    labels = {"xlabel": "steps of the refit", "ylabel": "NSE of discharge (–)"}
+    fig, axes = panels(len(names), len(names), 2.7, sharey=True, **labels)
+    looks = {"train": "--", "validation": "-"}
+    for ax, name in zip(axes, names, strict=True):
+        title, ends = SCHEMES[name].title, results[results.scheme == name]
+        by_seed = curves[curves.scheme == name].pivot(index="step", columns="seed")
+        for period, look in looks.items():
+            ax.plot(by_seed.index, by_seed[period], look, color=COLOURS[title], lw=1)
+        ax.plot(ends.steps, ends.validation, "o", color="black", ms=4)
+        ax.set_title(title)
+    texts = "training years 1990–1991", "1992–1993, unseen", "steps chosen"
+    name_looks(fig, dict(zip(texts, (*looks.values(), "o"), strict=True)), 3)
     return fig

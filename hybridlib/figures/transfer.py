@@ -13,22 +13,22 @@ from matplotlib.figure import Figure
 
 from hybridlib.analysis.inventory import name_of
 from hybridlib.experiments.results import PARTS, part_of, select
-from hybridlib.figures.schemes import SEEN, colour_of
+from hybridlib.figures.schemes import SEEN, draw_boxes
+from hybridlib.figures.style import COLOURS, WIDTH, panels
 from hybridlib.learning.schemes import SCHEMES
 from hybridlib.study.schema import InputError
 
 SERIES = SEEN | {"evap": "evapotranspiration"}
 MEDIANS = {"discharge": "station", "twsa": "box"}
 """Series that have a median, and over what."""
-LOWEST = -0.2
-"""Where the axis of the parts ends; values below are counted at the rim."""
-COLOURS = {"discharge": "#0173b2", "twsa": "#de8f05", "evap": "#029e73"}
 
 
 def scores_by_gauge(
     results: xr.Dataset, schemes: Iterable[str], stations: Sequence[str], metric: str = "NSE"
 ) -> Figure:
     """Draw every gauge's score from the fold that held it out, all schemes in one row (Figure 6a).
+
+    Scores below 0 are drawn at 0, as triangles.
 
     Args:
         results: of :func:`hybridlib.experiments.results.read`.
@@ -39,24 +39,18 @@ def scores_by_gauge(
     Raises:
         InputError: no scheme.
     """
-    schemes = _some(schemes)
-    fig, ax = plt.subplots(figsize=(7.5, 0.9 + 0.24 * len(stations)))
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.9 + 0.24 * len(stations)))
     places = np.arange(len(stations))
-    floor = 0.0
-    for scheme in schemes:
+    for scheme in _some(schemes):
+        keys = {"experiment": "spatial", "scheme": scheme}
+        scores = part_of(results, "discharge", "validation", metric, **keys).mean("member")
+        values, median = scores.sel(station=list(stations)).values, float(scores.median())
         title = SCHEMES[scheme].title
-        scores = part_of(
-            results, "discharge", "validation", metric, experiment="spatial", scheme=scheme
-        )
-        values = scores.mean("member").sel(station=list(stations)).values
-        median = float(np.nanmedian(values))
-        colour = colour_of(title)
-        label = f"{title}, median {median:.2f}"
-        shown = np.maximum(values, floor)
-        ax.plot(shown, places, "o", color=colour, ms=6, alpha=0.85, label=label)
-        below = values < floor
-        ax.plot(shown[below], places[below], "<", color=colour, ms=8)
-        ax.axvline(max(median, floor), color=colour, lw=1, ls="--")
+        style: dict = {"color": COLOURS[title], "alpha": 0.85}
+        for mark, some in (("o", values >= 0), ("<", values < 0)):
+            label = f"{title}, median {median:.2f}" if mark == "o" else None
+            ax.plot(values[some].clip(0), places[some], mark, label=label, **style)
+        ax.axvline(max(median, 0.0), lw=1, ls="--", **style)
     ax.set_yticks(places, [name_of(station) for station in stations])
     ax.set(ylim=(len(stations) - 0.4, -0.6), xlabel=f"{metric} of a gauge held out (–)")
     fig.legend(loc="outside upper center", ncols=3)
@@ -76,31 +70,24 @@ def part_boxes(results: xr.Dataset, experiment: str, schemes: Iterable[str]) -> 
     """
     schemes = _some(schemes)
     parts = PARTS[str(select(results, experiment=experiment).split.values[0])]
-    rows = []
-    for scheme in schemes:
-        for part in parts:
-            scores = part_of(results, "discharge", part, experiment=experiment, scheme=scheme)
-            for value in scores.mean("member").values:
-                rows.append({"scheme": SCHEMES[scheme].title, "part": part, "NSE": value})
-    table = pd.DataFrame(rows).dropna()
-    fig, ax = plt.subplots(figsize=(7.5, 0.9 + 0.75 * len(parts)))
-    titles = list(dict.fromkeys(table.scheme))
-    sns.boxplot(table, x="NSE", y="part", hue="scheme", ax=ax, width=0.7,
-                palette={title: colour_of(title) for title in titles}, fliersize=3)  # fmt: skip
-    medians = table.groupby(["part", "scheme"]).NSE.median()
-    for k, part in enumerate(parts):
-        text = ", ".join(f"{medians[part, title]:.2f}" for title in titles)
-        ax.annotate(text, (1.005, k), xycoords=("axes fraction", "data"), va="center", size=9)
-    low = max(LOWEST, table.NSE.min() - 0.05)
-    beyond = table.NSE.lt(low).groupby(table.part).sum()
-    for k, part in enumerate(parts):
-        if beyond[part]:
-            ax.annotate(f"◂ {beyond[part]}", (0.01, k), xycoords=("axes fraction", "data"),
-                        va="center", size=9)  # fmt: skip
-    ax.set(xlabel="NSE of discharge (–); medians at the right", ylabel="", xlim=(low, 1.0))
-    ax.get_legend().remove()
+    scores = {
+        (part, SCHEMES[scheme].title): _means(results, "discharge", part, experiment, scheme)
+        for part in parts
+        for scheme in schemes
+    }
+    table = pd.concat(scores, names=["part", "scheme"]).rename("NSE").reset_index()
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.9 + 0.75 * len(parts)))
+    draw_boxes(ax, table, "NSE", "part")
+    ax.set_xlabel("NSE of discharge (–); medians at the right")
+    ax.legend().remove()
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return fig
+
+
+def _means(results, name: str, part: str, experiment: str, scheme: str, **keys) -> pd.Series:
+    """Scores that are defined, mean over the members."""
+    scores = part_of(results, name, part, experiment=experiment, scheme=scheme, **keys)
+    return pd.Series(np.ravel(scores.mean("member"))).dropna()
 
 
 def weight_sweep(results: xr.Dataset, scheme: str, experiments: Iterable[str]) -> Figure:
@@ -114,25 +101,25 @@ def weight_sweep(results: xr.Dataset, scheme: str, experiments: Iterable[str]) -
         scheme: its name.
         experiments: whose runs make the sweep, validated in the same years.
     """
-    titles = {n: t for n, t in SERIES.items() if n in results}
-    values: dict[str, dict[float, np.ndarray]] = {name: {} for name in titles}
-    for experiment in experiments:
-        runs = select(results, experiment=experiment, scheme=scheme)
-        for weight in np.unique(runs.weight.values):
-            keys = {"experiment": experiment, "scheme": scheme, "weight": weight}
-            for name in titles:
-                scores = part_of(results, name, "validation", **keys).mean("member").values
-                values[name][float(weight)] = np.nanquantile(scores, [0.25, 0.5, 0.75])
-    fig, axes = plt.subplots(1, len(titles), figsize=(7.5, 3.0), sharex=True, squeeze=False)
-    for ax, (name, by_weight) in zip(axes[0], values.items(), strict=True):
-        weights = sorted(by_weight)
-        low, median, high = np.array([by_weight[w] for w in weights]).T
-        ax.fill_between(weights, low, high, color=COLOURS[name], alpha=0.2, label="quartiles")
-        ax.plot(weights, median, "o-", color=COLOURS[name], label="median", ms=4)
-        ax.set(title=titles[name])
-    fig.supxlabel("weight of discharge in the loss (–)", size="medium")
-    axes[0, 0].set_ylabel("NSE (–)")
-    axes[0, 0].legend(loc="lower center")
+    names = [name for name in SERIES if name in results]
+    labels = {"xlabel": "weight of discharge in the loss (–)", "ylabel": "NSE (–)"}
+    fig, axes = panels(len(names), len(names), 2.4, **labels)
+    weights = {
+        float(weight): experiment
+        for experiment in experiments
+        for weight in select(results, experiment=experiment, scheme=scheme).weight.values
+    }
+    for k, (ax, name) in enumerate(zip(axes, names, strict=True)):
+        scores = {
+            weight: _means(results, name, "validation", experiment, scheme, weight=weight)
+            for weight, experiment in weights.items()
+        }
+        table = pd.concat(scores, names=["weight"]).rename("NSE").reset_index()
+        style = {"marker": "o", "color": f"C{k}", "label": "median and quartiles"}
+        sns.lineplot(table, x="weight", y="NSE", estimator="median", errorbar=("pi", 50), ax=ax,
+                     legend=False, **style)  # fmt: skip
+        ax.set(title=SERIES[name], xlabel="", ylabel="")
+    axes[0].legend(loc="lower center")
     return fig
 
 
@@ -147,18 +134,17 @@ def member_spread(results: xr.Dataset, schemes: Iterable[str], metric: str = "NS
     Raises:
         InputError: no scheme.
     """
-    schemes = _some(schemes)
-    shown = [name for name in MEDIANS if name in results]
-    size = 7.5, 0.9 + 0.4 * len(schemes)
-    fig, axes = plt.subplots(1, len(shown), figsize=size, sharey=True, squeeze=False)
-    for ax, name in zip(axes[0], shown, strict=True):
-        for k, scheme in enumerate(schemes):
+    titles = {scheme: SCHEMES[scheme].title for scheme in _some(schemes)}
+    names = [name for name in MEDIANS if name in results]
+    height, label = 0.3 + 0.4 * len(titles), f"median {metric} (–)"
+    fig, axes = panels(len(names), len(names), height, sharex=False, sharey=True, xlabel=label)
+    for ax, name in zip(axes, names, strict=True):
+        for scheme, title in titles.items():
             keys = {"experiment": "temporal", "scheme": scheme}
             medians = part_of(results, name, "validation", metric, **keys).median(MEDIANS[name])
-            colour = colour_of(SCHEMES[scheme].title)
-            ax.plot(medians, np.full(medians.size, k), "|", color=colour, ms=16, mew=2.5)
-        ax.set_yticks(range(len(schemes)), [SCHEMES[scheme].title for scheme in schemes])
-        ax.set(ylim=(len(schemes) - 0.5, -0.5), xlabel=f"median {metric} (–)", title=SERIES[name])
+            rows = [title] * medians.size
+            ax.plot(medians, rows, "|", color=COLOURS[title], ms=16, mew=2.5)
+        ax.set(title=SERIES[name], ylim=(len(titles) - 0.5, -0.5))
     return fig
 
 

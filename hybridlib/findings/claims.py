@@ -16,9 +16,7 @@ from hybridlib.findings.rules import (
     Claim,
     Held,
     Verdicts,
-    each,
     judge_all,
-    words,
 )
 from hybridlib.learning.schemes import TRUTH
 
@@ -45,12 +43,12 @@ FOUR = (*FORMULAS.values(), "{scheme}")
 
 
 def better(worse: float, best: float) -> bool | None:
-    """Whether the second score is higher by more than :data:`UNDECIDED`; None where alike."""
+    """Whether the second score is higher; None where they are :func:`alike`."""
     return None if abs(best - worse) <= UNDECIDED else best > worse
 
 
 def alike(one: float, other: float) -> bool:
-    """Whether two scores differ by no more than :data:`UNDECIDED`."""
+    """Whether two scores differ by no more than :data:`~hybridlib.findings.rules.UNDECIDED`."""
     return abs(one - other) <= UNDECIDED
 
 
@@ -88,16 +86,8 @@ def _clearly_above(departure: float) -> bool | None:
 
 def _with_wind(*links: float) -> Held:
     """Whether signs are the paper's in the scheme, given first, and not in the formula, too."""
-    signs = [link * way > 0 for link, way in zip(links, (1, 1, -1) * 2, strict=True)]
-    return "not testable, Penman–Monteith shows it, too" if all(signs) else all(signs[:3])
-
-
-def _tell_wind(names, values) -> str:
-    rows = {}
-    for name, value in zip(names, values, strict=True):
-        weather, _, title = name.rpartition(", ")
-        rows.setdefault(title, []).append(f"{weather.removeprefix('r with ')} {value:+.2f}")
-    return "r with " + "; ".join(f"{title} {', '.join(row)}" for title, row in rows.items())
+    signs = [link * way > 0 for link, way in zip(links, (1, 1, 1, 1, -1, -1), strict=True)]
+    return "not testable, Penman–Monteith shows it, too" if all(signs) else all(signs[::2])
 
 
 def _nearest(*values: float) -> Held:
@@ -105,13 +95,6 @@ def _nearest(*values: float) -> Held:
     errors, patterns = values[: len(FOUR)], values[len(FOUR) :]
     best = min(errors) == errors[-1], max(patterns) == patterns[-1]
     return best[0] if best[0] == best[1] else f"mixed, best in {'RMSE' if best[0] else 'map'} only"
-
-
-def _tell_nearest(names, values) -> str:
-    titles, half = [name.rpartition(", ")[2] for name in names], len(FOUR)
-    rows = zip(titles, values[:half], values[half:], strict=False)
-    here = "; ".join(f"{title} {error:.2f}, {pattern:.2f}" for title, error, pattern in rows)
-    return f"RMSE to the truth (mm d⁻¹) and r of the map: {here}"
 
 
 def _sign(number: float, spread: float) -> int | None:
@@ -167,12 +150,12 @@ def _titled(measure: str, titles=("{scheme}",)) -> list[str]:
 def _way(text: str, part: str, low: float, high: float) -> Claim:
     """PET lies on some part of the way from Penman-Monteith to Priestley-Taylor."""
     return _pet(text, _titled(f"way, {part}"), lambda way: low < way < high,
-                tell=each(".2f", "of the way: "), also=(f"way, {part}, {TRUTH}",))  # fmt: skip
+                form=".2f", also=(f"way, {part}, {TRUTH}",))  # fmt: skip
 
 
 def _attention(text: str, measures, holds, template: str) -> Claim:
     """A claim of section 5.2 on f_crit."""
-    return Claim("attention", "5.2", text, "–", tuple(measures), holds, words(template))
+    return Claim("attention", "5.2", text, "–", tuple(measures), holds, template)
 
 
 def _untestable(section: str, text: str, paper: str = "–", *, why: str) -> Claim:
@@ -265,10 +248,10 @@ CLAIMS = (
     # Flux towers: section 4.3, Figure 10.
     Claim("towers", "4.3", f"daily ET correlates with the towers' (p < {SIGNIFICANT:g})", "–",
           ("correlation at the towers", "towers that correlate", "untrained that correlate"),
-          _unless_untrained_does, words("{0}")),
+          _unless_untrained_does, "{0}"),
     Claim("towers", "4.3", "measured and modelled ET are within the same range", "–",
           ("days within the towers' range", "towers of the same range", "untrained of the same"),
-          _unless_untrained_does, words("{0}")),
+          _unless_untrained_does, "{0}"),
 
     # Potential evapotranspiration: section 5.1, Figure 11.
     _way("learned PET lies between Penman–Monteith and Priestley–Taylor", "year", 0, 1),
@@ -276,34 +259,31 @@ CLAIMS = (
     _pet("on the other days it is closer to Priestley–Taylor",
          [*_titled("way, other days"), *_titled("way, days 90–270")],
          lambda other, middle: other > max(0.5, middle),
-         tell=lambda names, values: "of the way: " + "; ".join(
-             f"{names[k].rpartition(', ')[2]} {values[k]:.2f}, on days 90–270 {values[k + 1]:.2f}"
-             for k in range(0, len(values), 2)),
-         also=(f"way, other days, {TRUTH}", f"way, days 90–270, {TRUTH}")),
+         form=".2f", also=(f"way, other days, {TRUTH}", f"way, days 90–270, {TRUTH}")),
     _pet("all four have one season", ["least correlation of two"], lambda least: least > ALIKE,
-         tell=words("least correlation of two: {0:.2f}"), given=True),
+         form=".2f", given=True),
     _pet("all four are high when it is warm and bright",
          ["least correlation with temperature", "least correlation with shortwave"],
          lambda *links: min(links) > 0,
-         tell=words("least correlation with temperature {0:.2f}; shortwave {1:.2f}"), given=True),
+         form=".2f", given=True),
     _pet("Penman–Monteith is likely too low", [f"{LOW} less the truth"], lambda less: less < 0,
-         tell=words("{0:+.2f} mm d⁻¹ against the truth"), given=True),
+         told="{0:+.2f} mm d⁻¹ against the truth", given=True),
     _pet("all four are low in the Andes", _titled("Andes", FOUR),
          lambda *departures: max(departures) < -CLEAR,
-         tell=each("+.1%"), also=(f"Andes, {TRUTH}",), given=True),
+         form="+.1%", also=(f"Andes, {TRUTH}",), given=True),
     _pet("the north-west is low by Penman–Monteith and the learned PET alone",
          _titled("north-west", FOUR),
          lambda low, other, high, own: (low < -CLEAR, other < -CLEAR, high < -CLEAR, own < -CLEAR)
          == (True, False, False, True),
-         tell=each("+.1%"), also=(f"north-west, {TRUTH}",)),
+         form="+.1%", also=(f"north-west, {TRUTH}",)),
     _pet("learned PET is high in the south", _titled("south"), _clearly_above,
-         tell=each("+.1%"), also=(f"south, {TRUTH}",)),
+         form="+.1%", also=(f"south, {TRUTH}",)),
     _pet("learned PET is high where wind and light are, low where it is humid",
-         [f"r with {name}, {title}" for title in ("{scheme}", LOW)
-          for name in ("wind", "shortwave", "humidity")], _with_wind, tell=_tell_wind),
+         [f"r with {name}, {title}" for name in ("wind", "shortwave", "humidity")
+          for title in ("{scheme}", LOW)], _with_wind, form="+.2f"),
     _pet("learned PET is the most plausible of the four",
          [*_titled("RMSE to the truth", FOUR), *_titled("r of the map", FOUR)],
-         _nearest, tell=_tell_nearest),
+         _nearest, form=".2f"),
 
     # What f_crit attends to: section 5.2, Figure 12.
     *(_attention(f"the {word} most important attributes are {', '.join(PAPER_SIX[:count])}",
@@ -327,7 +307,7 @@ CLAIMS = (
     # Members that started apart: section 5.3, Figure S10.
     Claim("members", "5.3", "parameters of repeated trainings differ little", "–",
           ("wide spreads", "spreads in % of the range"), lambda wide, told: wide == 0,
-          words("spread in % of the range: {1}")),
+          "spread in % of the range: {1}"),
 )
 # fmt: on
 """All claims, by subject; those that nothing here can judge come first."""

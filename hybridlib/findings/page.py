@@ -24,7 +24,7 @@ def all_verdicts(folder: Path) -> pd.DataFrame:
     """Gather what the executed notebooks of a folder say, and what none of them can test.
 
     Returns:
-        One row a claim: :data:`hybridlib.findings.rules.COLUMNS` and "chapter", in the order of
+        One row a claim, with ``hybridlib.findings.rules.COLUMNS`` and "chapter", in the order of
         the paper's sections.
     """
     rows = [judge(claim, {}) | {"chapter": ""} for claim in CLAIMS if not claim.about]

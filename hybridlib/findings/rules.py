@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -19,35 +20,20 @@ MISSING = "not testable, the numbers are missing"
 UNTRAINED_TOO = "not testable, the untrained model does so, too"
 Held = bool | str | None
 """Whether a finding holds, None where the numbers decide nothing, or in words why they cannot."""
-Measures = Mapping[str, float | str]
-"""What an analysis found, by name: a measure or, after a comma, whose it is, too."""
+Measures: TypeAlias = "Mapping[str, float | str]"
+"""What an analysis found, by name, which is a measure or, after a comma, whose it is, too."""
 
 
-def listed(names: Sequence[str], values: Sequence[float]) -> str:
+def listed(names: Sequence[str], values: Sequence[float | str], form: str = ".3g") -> str:
     """Numbers in words, such as "NSE of Q: HydroPyNN 0.59, Hybrid(Q,S) 0.66; members 10"."""
     named = [
-        (*name.rpartition(", ")[::2], f"{v:.3g}") for name, v in zip(names, values, strict=True)
+        (*name.rpartition(", ")[::2], f"{v:{form}}") for name, v in zip(names, values, strict=True)
     ]
     parts = []
     for measure, group in groupby(named, key=lambda one: one[0]):
         text = ", ".join(f"{title} {value}" for _, title, value in group)
         parts.append(f"{measure}: {text}" if measure else text)
     return "; ".join(parts)
-
-
-def each(form: str, before: str = "") -> Callable[[Sequence[str], Sequence[float]], str]:
-    """Tell every number behind its title, such as "of the way: Hybrid(Q,S)+ 0.31; truth 0.40"."""
-
-    def tell(names: Sequence[str], values: Sequence[float]) -> str:
-        titles = (name.rpartition(", ")[2] for name in names)
-        return before + "; ".join(f"{t} {v:{form}}" for t, v in zip(titles, values, strict=True))
-
-    return tell
-
-
-def words(template: str) -> Callable[[Sequence[str], Sequence[float]], str]:
-    """Tell the numbers in a sentence, such as "mean {0:.3f} and {1:.3f}"."""
-    return lambda names, values: template.format(*values)
 
 
 @dataclass(frozen=True)
@@ -61,7 +47,9 @@ class Claim:
         paper: the paper's numbers, where it gives them.
         measures: names of those that judge it; "{scheme}" stands for the scheme in focus.
         holds: called with their values; whether the finding holds here.
-        tell: called with the names and values, for what is found here, in words.
+        told: what is found here, in words with places for the values; numbers behind their names
+            where it is empty.
+        form: of these numbers.
         also: names of measures that are told, where they are known, but do not judge.
         bound: name of a score that no model can be expected to exceed.
         not_testable: why nothing here can judge it; empty where something does.
@@ -74,7 +62,8 @@ class Claim:
     paper: str = "–"
     measures: tuple[str, ...] = ()
     holds: Callable[..., Held] = bool
-    tell: Callable[[Sequence[str], Sequence[float]], str] = listed
+    told: str = ""
+    form: str = ".3g"
     also: tuple[str, ...] = ()
     bound: str = ""
     not_testable: str = ""
@@ -98,8 +87,8 @@ def judge(claim: Claim, measures: Measures, twin: bool = False) -> dict[str, str
         twin: whether they are a twin's.
 
     Returns:
-        section, "the paper found", "its numbers", "here", and the verdict: "reproduced", "not
-        reproduced", "undecided" or "not testable" with the reason. Where :attr:`Claim.bound` is
+        section, "the paper found", "its numbers", "here", and the verdict, "reproduced", "not
+        reproduced", "undecided" or "not testable" with the reason. Where ``Claim.bound`` is
         known and the weaker of two scores lies as near to it as :data:`UNDECIDED`, no difference
         could show: not testable.
     """
@@ -112,13 +101,17 @@ def judge(claim: Claim, measures: Measures, twin: bool = False) -> dict[str, str
     values = [measures[name] for name in claim.measures]
     held = claim.holds(*values)
     held = held if held is None or isinstance(held, str) else bool(held)
-    near = _known(measures, claim.bound) and measures[claim.bound] - min(values) <= UNDECIDED
+    near = (
+        _known(measures, claim.bound)
+        and float(measures[claim.bound]) - min(map(float, values)) <= UNDECIDED
+    )
     if near and held in (True, None):
         names.append(claim.bound)
         held = "not testable, too near the ceiling"
     if claim.given and twin and held is True:
         held = GIVEN
-    here = claim.tell(names, [measures[name] for name in names])
+    shown = [measures[name] for name in names]
+    here = claim.told.format(*shown) if claim.told else listed(names, shown, claim.form)
     return row | {"here": here, "verdict": in_words(held)}
 
 
@@ -141,7 +134,7 @@ class Verdicts:
     """Claims of the paper with a verdict each: a table for readers, and for the page of findings.
 
     Args:
-        table: with the columns :data:`COLUMNS`.
+        table: with the columns ``COLUMNS``.
     """
 
     def __init__(self, table: pd.DataFrame):

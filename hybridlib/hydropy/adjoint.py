@@ -34,7 +34,7 @@ def differentiable_run(
 ) -> tuple[State, dict[str, tf.Tensor]]:
     """Run all days of ``weather`` as one differentiable operation.
 
-    A :class:`tf.GradientTape` around the call yields gradients for ``parameters``, ``state`` and
+    A ``tf.GradientTape`` around the call yields gradients for ``parameters``, ``state`` and
     ``weather.pet``. Rain, snow and temperature are data and have none.
 
     Args:
@@ -87,8 +87,8 @@ def differentiable_run(
             d_state, d_parameters, piece, _ = _backward(
                 stores, days, parameters, *fixed, names, d_state, d_days, d_parameters
             )
-            d_pet.insert(0, piece)
-        return d_state, d_parameters, _joined(d_pet)
+            d_pet.append(piece)
+        return d_state, d_parameters, _joined(d_pet[::-1])
 
     @tf.custom_gradient
     def run(*inputs):
@@ -100,8 +100,8 @@ def differentiable_run(
         outputs = _together(pieces, out, members)
 
         def gradient(*slopes):
-            slopes = _apart(tf.nest.pack_sequence_as(outputs, slopes), out, members)
-            pulled = _at_once(backward, zip(memories, slopes, strict=True))
+            own = _apart(tf.nest.pack_sequence_as(outputs, slopes), out, members)
+            pulled = _at_once(backward, zip(memories, own, strict=True))
             return _together(pulled, into, members)
 
         return outputs, gradient

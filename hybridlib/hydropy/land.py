@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.hydropy.parameters import orography
+from hybridlib.hydropy.parameters import Field, orography
 from hybridlib.study.basin import Basin
 from hybridlib.study.landsurface import pack_landsurface
 from hybridlib.study.schema import FREEZING, SECONDS_PER_DAY
@@ -17,15 +17,15 @@ from hybridlib.study.schema import FREEZING, SECONDS_PER_DAY
 class Land(NamedTuple):
     """Static fields of the cells, HydroPy's names; stores in mm, (cell,) or (month, cell)."""
 
-    wcap: object
-    wilt: object
-    wmin: object
-    wmax: object
-    bmod: object
-    flake: object
-    fveg: object
-    lai: object
-    area: object
+    wcap: Field
+    wilt: Field
+    wmin: Field
+    wmax: Field
+    bmod: Field
+    flake: Field
+    fveg: Field
+    lai: Field
+    area: Field
 
 
 class Weather(NamedTuple):
@@ -35,13 +35,13 @@ class Weather(NamedTuple):
     computed in float64, so that a day at 273.15 K stays on its side of the threshold.
     """
 
-    rainf: object
-    snowf: object
-    melt: object
-    pet: object
-    month: object
-    next_month: object
-    share_next: object
+    rainf: Field
+    snowf: Field
+    melt: Field
+    pet: Field
+    month: Field
+    next_month: Field
+    share_next: Field
 
     def part(self, days: slice) -> Weather:
         """Cut days out, by position."""

@@ -17,7 +17,7 @@ from hybridlib.study.basin import Basin
 from hybridlib.study.schema import InputError, select_landsurface
 
 BLOCK = 366
-"""Days a compiled call runs at most: one program serves every year."""
+"""Days a compiled call runs at most, so one program serves every year."""
 
 STORES = {
     "swe": "swe",
@@ -30,7 +30,7 @@ STORES = {
     "riverstor": "riverstor",
     "infl_subtime": "infl",
 }
-"""HydroPy's name of each store and our field of :class:`State`."""
+"""HydroPy's name of each store and our field of :class:`~hybridlib.hydropy.step.State`."""
 
 FLUXES = (
     "precip", "rainf", "snowf", "smelt", "throu", "evap", "potevap", "transp", "sevap", "levap",
@@ -254,17 +254,17 @@ def run_days(state, weather, days, parameters, land, network, substeps, variable
     """Run the first ``days`` of a block; compiled once for each shape, dtype and choice.
 
     Args:
-        state: :class:`State`.
-        weather: :class:`Weather`, (block, cell).
+        state: :class:`~hybridlib.hydropy.step.State`.
+        weather: :class:`~hybridlib.hydropy.land.Weather`, (block, cell).
         days: scalar int32, at most the block's length.
-        parameters: :class:`Parameters`.
-        land: :class:`Land`.
-        network: :class:`Network`.
+        parameters: :class:`~hybridlib.hydropy.parameters.Parameters`.
+        land: :class:`~hybridlib.hydropy.land.Land`.
+        network: :class:`~hybridlib.hydropy.routing.Network`.
         substeps: Python int.
         variables: tuple of names.
 
     Returns:
-        The stores after the last day, and {name: (block, …, cell)}.
+        The stores after the last day, and each variable, (block, …, cell), by name.
     """
     block = weather.rainf.shape[0]
     shapes = {name: variable_shape(name, state) for name in variables}
@@ -288,7 +288,7 @@ def run_days(state, weather, days, parameters, land, network, substeps, variable
 
 
 def whole_day(state, weather, parameters, land, network, substeps):
-    """A day as :func:`day_step` runs it; its fluxes and its stores in one dict, by name."""
+    """A day of :func:`hybridlib.hydropy.step.day_step`, fluxes and stores in one dict, by name."""
     state, fluxes = day_step(state, weather, parameters, land, network, substeps)
     return state, fluxes | {name: getattr(state, field) for name, field in STORES.items()}
 

@@ -7,7 +7,7 @@ Source: Wang et al. (2024), Table 1, for names, ranges and units; HydroPy 1.0 (S
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,12 @@ import xarray as xr
 from hybridlib.study.basin import Basin
 from hybridlib.study.landsurface import pack_landsurface
 from hybridlib.study.schema import EARTH_RADIUS, SECONDS_PER_DAY, InputError
+
+if TYPE_CHECKING:
+    from hybridlib.hydropy.backend import tf
+
+Field: TypeAlias = "np.ndarray | tf.Tensor"
+"""An array of NumPy's or a tensor of TensorFlow's."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +54,17 @@ TABLE_1 = (
 
 
 class Parameters(NamedTuple):
-    """The nine parameters, each (…, cell), in the units of :data:`TABLE_1`."""
+    """The nine parameters, each (…, cell), in the units of ``TABLE_1``."""
 
-    d_min: object
-    d_max: object
-    s_min: object
-    s_max: object
-    f_crit: object
-    f_evap: object
-    lag_sur: object
-    lag_gw: object
-    lag_river: object
+    d_min: Field
+    d_max: Field
+    s_min: Field
+    s_max: Field
+    f_crit: Field
+    f_evap: Field
+    lag_sur: Field
+    lag_gw: Field
+    lag_river: Field
 
 
 class Lags(NamedTuple):

@@ -20,8 +20,8 @@ MOST_RESERVOIRS = 5
 """Length of HydroPy's river cascade."""
 
 DIRECTIONS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
-"""Row and column step of the eight masks: north, north-east, … north-west on a grid drawn with
-its first row on top."""
+"""Row and column step of the eight masks, from north over north-east to north-west on a grid drawn
+with its first row on top."""
 
 
 class Network(NamedTuple):

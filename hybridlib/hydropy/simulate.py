@@ -61,7 +61,7 @@ OUTPUT = {
 }
 """HydroPy's units and long name of every variable of a run."""
 DRIVERS = ("pr", "tas", "evspsblpot")
-"""The forcing a run needs, in the order of :meth:`HydroPyNN.weather`."""
+"""The forcing a run needs, in the order of :meth:`hybridlib.hydropy.model.HydroPyNN.weather`."""
 CHUNK = 30
 """Days that lie together in an output file."""
 
@@ -77,7 +77,7 @@ def study_model(study: Study, dtype: str = "float32", **options) -> HydroPyNN:
     Args:
         study: the prepared study.
         dtype: "float32" or "float64".
-        **options: of :meth:`HydroPyNN.from_landsurface`.
+        **options: of :meth:`~hybridlib.hydropy.model.HydroPyNN.from_landsurface`.
     """
     options = {"zonal_length": "geometric", **options}
     return HydroPyNN.from_landsurface(
@@ -92,10 +92,15 @@ def study_weather(study: Study, model: HydroPyNN, days: slice = slice(None)) -> 
         study: the prepared study.
         model: from :func:`study_model`.
         days: labels of the first and last day, as for xarray's ``sel``.
+
+    Raises:
+        InputError: weather that is missing over land or out of range.
     """
     forcing = study.forcing[list(DRIVERS)].sel(time=days)
-    fields = (model.basin.pack(forcing[name]) for name in DRIVERS)
-    return model.weather(*fields, forcing.indexes["time"])
+    time, fields = forcing.indexes["time"], {n: model.basin.pack(forcing[n]) for n in DRIVERS}
+    for name, values in fields.items():
+        check_forcing(values, name, model.basin, time, str(study.path))
+    return model.weather(fields["pr"], fields["tas"], fields["evspsblpot"], time)
 
 
 def simulate(
@@ -125,7 +130,7 @@ def simulate(
         restart_out: where to keep the stores after the last day.
         any_date: accept stores that do not belong to the day before the first one.
         progress: called with days done and days in all.
-        **options: of :meth:`HydroPyNN.from_landsurface`.
+        **options: of :meth:`~hybridlib.hydropy.model.HydroPyNN.from_landsurface`.
 
     Raises:
         InputError: any input that cannot be used.
@@ -157,13 +162,13 @@ def simulate(
 
 def _weather_block(forcing: xr.Dataset, model: HydroPyNN, source: Path) -> Weather:
     days = forcing.indexes["time"].normalize()
-    fields = []
+    fields = {}
     for name in DRIVERS:
         values = model.basin.pack(forcing[name]).astype(float)
         check_forcing(values, name, model.basin, days, str(source))
         # A sea cell that only receives a river has no weather of its own.
-        fields.append(np.where(model.basin.land, values, 280.0 if name == "tas" else 0.0))
-    return model.weather(*fields, days)
+        fields[name] = np.where(model.basin.land, values, 280.0 if name == "tas" else 0.0)
+    return model.weather(fields["pr"], fields["tas"], fields["evspsblpot"], days)
 
 
 def _check_targets(outputs: list[Path], inputs: list[Path], restart_in: Path | None) -> None:

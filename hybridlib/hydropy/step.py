@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hybridlib.hydropy import processes
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Land, Weather
-from hybridlib.hydropy.parameters import Parameters
+from hybridlib.hydropy.parameters import Field, Parameters
 from hybridlib.hydropy.routing import SUBSTEPS, Network, route
 
 
@@ -17,15 +17,15 @@ class State(NamedTuple):
     All (…, cell), riverstor (…, reservoir, cell).
     """
 
-    swe: object
-    wliq: object
-    skinstor: object
-    canopystor: object
-    rootmoist: object
-    lakestor: object
-    groundwstor: object
-    riverstor: object
-    infl: object
+    swe: Field
+    wliq: Field
+    skinstor: Field
+    canopystor: Field
+    rootmoist: Field
+    lakestor: Field
+    groundwstor: Field
+    riverstor: Field
+    infl: Field
 
 
 def total_water_storage(state: State, area):

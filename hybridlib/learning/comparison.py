@@ -14,7 +14,6 @@ import xarray as xr
 
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.model import known_variables
-from hybridlib.hydropy.parameters import Parameters
 from hybridlib.learning import evaluation
 from hybridlib.learning.networks import METEOROLOGY, REPLACEMENT_FILTERS
 from hybridlib.learning.problem import Problem, build_problem
@@ -37,7 +36,7 @@ FIVE = ("hydropynn", "hydropynn_qs", "hybrid_q", "hybrid_qs", "hybrid_qs_plus")
 WITHOUT_STORAGE = ("hydropynn", "hydropynn_q", "hybrid_q")
 """What is left of them where there is no gravimetry."""
 COARSE_DAYS = 120
-"""Days on which bfloat16 is tried: a processor without it takes long."""
+"""Days on which bfloat16 is tried; a processor without it takes long."""
 ENOUGH_STEPS = 20
 """Steps below which a training only shows how it works."""
 LIVE_YEARS = 3
@@ -249,30 +248,15 @@ def _with_scheme(problem: Problem, name: str) -> Problem:
     return replace(problem, scheme=scheme, window=problem.window if scheme.replacement else None)
 
 
-@dataclass(frozen=True)
-class _Remembered:
-    """A member whose PET was computed before: convolutions over all days take long."""
-
-    learner: Learner
-    field: np.ndarray
-
-    def parameters(self) -> Parameters:
-        return self.learner.parameters()
-
-    def pet(self, reference, window) -> tf.Tensor:
-        return tf.constant(self.field)
-
-
 def simulate_all(schemes: Mapping[str, Trained]) -> dict[str, xr.Dataset]:
     """Observations and simulations of every scheme, by title.
 
     See :func:`hybridlib.learning.evaluation.simulate_members`.
     """
-    pairs = {}
-    for title, trained in schemes.items():
-        members = [_Remembered(*pair) for pair in zip(trained.learners, trained.pet, strict=True)]
-        pairs[title] = evaluation.simulate_members(trained.problem, members)
-    return pairs
+    return {
+        title: evaluation.simulate_members(trained.problem, trained.learners, trained.pet)
+        for title, trained in schemes.items()
+    }
 
 
 def simulate_fields(trained: Trained, variables: Sequence[str], member: int = -1) -> xr.Dataset:
@@ -292,7 +276,7 @@ def simulate_fields(trained: Trained, variables: Sequence[str], member: int = -1
     """
     names, problem = known_variables(variables), trained.problem
     chosen = trained.places(member)
-    total = dict.fromkeys(names, 0.0)
+    total: dict[str, np.ndarray | float] = dict.fromkeys(names, 0.0)
     for place in chosen:
         weather = problem.weather._replace(pet=tf.constant(trained.pet[place]))
         parameters = trained.learners[place].parameters()
@@ -422,6 +406,7 @@ def _pet_in_bfloat16(trained: Trained, days: np.ndarray) -> np.ndarray:
     learner.set_weights(trained.learners[0].get_weights())
     halo = len(REPLACEMENT_FILTERS)
     around = slice(days[0] - halo, days[-1] + halo + 1)
+    assert problem.window is not None, "the scheme has no replacement network"
     weather = problem.window.weather[around]
     window = replace(problem.window, weather=weather, chunk=len(weather))
     reference = problem.weather.pet[around]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +35,22 @@ def open_untrained(
     Args:
         study: the prepared study.
         name: of the scheme.
-        split: by default that of :func:`hybridlib.learning.training.split_of`.
+        split: by default that of :func:`hybridlib.learning.settings.split_of`.
     """
     split = split or split_of(study)
     problem = build_problem(study, find_scheme(name), split, study.days[-1].year)
     return problem, [problem.learner(0)]
 
 
-def simulate_members(problem: Problem, learners: Sequence[Learner]) -> xr.Dataset:
+def simulate_members(
+    problem: Problem, learners: Sequence[Learner], pets: Iterable[np.ndarray] | None = None
+) -> xr.Dataset:
     """Observations and simulations of every member.
+
+    Args:
+        problem: on all days of its study.
+        learners: its members.
+        pets: their PET where it is known, mm d-1, (time, cell): convolutions take long.
 
     Returns:
         discharge_observed (time, station) and discharge_simulated (member, time, station), m3 s-1;
@@ -51,7 +58,9 @@ def simulate_members(problem: Problem, learners: Sequence[Learner]) -> xr.Datase
         evap_simulated (member, calendar), mean over the land in each calendar month, mm d-1, with
         a twin's evap_true (calendar).
     """
-    runs = [_simulate(problem, learner) for learner in learners]
+    if pets is None:
+        pets = (learner.pet(problem.weather.pet, problem.window) for learner in learners)
+    runs = [_simulate(problem, *own) for own in zip(learners, pets, strict=True)]
     gauges = problem.study.discharge.discharge.reindex(time=problem.days)
     dims = {"time": problem.days, "station": gauges.station}
     fields = {
@@ -74,10 +83,9 @@ def simulate_members(problem: Problem, learners: Sequence[Learner]) -> xr.Datase
     return xr.Dataset(fields).assign_attrs(scheme=problem.scheme.name)
 
 
-def _simulate(problem: Problem, learner: Learner):
+def _simulate(problem: Problem, learner: Learner, pet):
     """Discharge, anomaly and mean evap of a member, without keeping what only gradients need."""
-    parameters, pet = problem.driven_by([learner])
-    weather = problem.weather._replace(pet=pet)
+    weather, parameters = problem.weather._replace(pet=tf.constant(pet)), learner.parameters()
     _, series = problem.model.run(weather, parameters, problem.start, ("dis", "tws", "evap"))
     see = problem.instruments
     twsa = None if problem.boxes is None else see.anomaly(series["tws"]).numpy()
@@ -105,7 +113,7 @@ def score(pairs: xr.Dataset, split: Split) -> xr.Dataset:
         (metric, period, member), of monthly means over the land against the truth. ``held_out``
         (station) tells the gauges that never trained.
     """
-    scored = {}
+    scored: dict[str, tuple] = {}
     for name in (n for n in UNITS if f"{n}_observed" in pairs):
         observed, simulated = pairs[f"{name}_observed"], pairs[f"{name}_simulated"]
         time, series = observed.dims
@@ -163,7 +171,7 @@ def water_closure(problem: Problem, learner: Learner) -> float:
     model = study_model(problem.study, "float64")
     parameters, pet = problem.driven_by([learner])
     weather = Weather(
-        *(field if field.dtype.is_integer else _double(field) for field in problem.weather)
+        *(field if field.dtype == tf.int32 else _double(field) for field in problem.weather)
     )._replace(pet=_double(pet))
     state, worst = model.cast(problem.start), 0.0
     for begin in range(0, len(problem.days), BLOCK):

@@ -38,7 +38,7 @@ class Instruments:
         """Storage anomaly of each box and month, mm, (month, …, box), from tws in mm."""
         daily = tf.linalg.matmul(tws, self.boxes, transpose_b=True)
         monthly = tf.tensordot(self.months, daily, 1)
-        shape = [len(self.months), *[1] * (len(tws.shape) - 2), -1]
+        shape = [monthly.shape[0], *[1] * (len(tws.shape) - 2), -1]
         mean = tf.reduce_sum(monthly * tf.reshape(self.baseline, shape), axis=0)
         return monthly - mean
 
@@ -55,7 +55,8 @@ def build_instruments(
         boxes: a study's ``twsa`` group, cut to months that the run covers; None without.
 
     Raises:
-        InputError: of :func:`box_weights` and :func:`monthly_means`; no month in the baseline.
+        InputError: of :func:`~hybridlib.study.instruments.box_weights` and
+            :func:`~hybridlib.study.instruments.monthly_means`; no month in the baseline.
     """
     cells = tf.constant(gauge_cells, tf.int32)
     if boxes is None:

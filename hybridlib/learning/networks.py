@@ -100,8 +100,8 @@ class Replacement(keras.Model):
             return tf.gather(window.weather, place)
 
         @tf.custom_gradient
-        def run(static, *weights):
-            static, *weights = (tf.stop_gradient(tensor) for tensor in (static, *weights))
+        def run(static, *tensors):
+            static, *weights = (tf.stop_gradient(tensor) for tensor in (static, *tensors))
             fixed = (static, weights, window.cells)
             pieces = [_layers(chunk(start), *fixed, self.compute) for start in starts]
 

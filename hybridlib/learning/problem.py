@@ -15,7 +15,7 @@ from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Weather
 from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import Parameters
-from hybridlib.hydropy.simulate import DRIVERS, study_model, study_weather
+from hybridlib.hydropy.simulate import study_model, study_weather
 from hybridlib.hydropy.step import State
 from hybridlib.learning.instruments import Instruments, build_instruments
 from hybridlib.learning.networks import METEOROLOGY, Window, build_window
@@ -102,8 +102,8 @@ class Problem:
         discharge = self.study.discharge.discharge.reindex(time=self.days)
         discharge = discharge.where(~discharge.station.isin(self.split.held_out))
         twsa = None
-        if self.scheme.needs_twsa:
-            used = self.instruments.baseline.numpy() > 0
+        if self.scheme.needs_twsa and self.boxes is not None:
+            used = np.asarray(self.instruments.baseline) > 0
             twsa = build_target(storage_in_reference(self.boxes, used), period)
         return Objective(build_target(discharge, period), twsa, self.scheme.weights)
 
@@ -131,11 +131,10 @@ def build_problem(
         study.group("twsa")
     days = study.days[study.days.year <= last_year]
     covered = slice(days[0], days[-1])
-    _check_weather(study, covered)
-    attributes = _normalised_attributes(study)
-    window = _window(study, split, covered, attributes, kind) if scheme.replacement else None
     model = study_model(study)
     weather = study_weather(study, model, covered)
+    attributes = _normalised_attributes(study)
+    window = _window(study, split, covered, attributes, kind) if scheme.replacement else None
     start, _ = model.spin_up(weather.part(slice(365)), threshold=SETTLED)
     boxes = None
     if study.has("twsa"):
@@ -184,21 +183,11 @@ def seen_in(study: Study) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
 
 
-def _check_weather(study: Study, days: slice) -> None:
-    forcing = study.forcing[list(DRIVERS)].sel(time=days)
-    for name in DRIVERS:
-        values = study.basin.pack(forcing[name])
-        check_forcing(values, name, study.basin, forcing.indexes["time"], str(study.path))
-
-
 def _normalised_attributes(study: Study) -> np.ndarray:
     """Attributes with mean 0 and spread 1 over the land, 0 where missing, (lat, lon, 21)."""
-    basin = study.basin
-    fields = []
-    for name in ATTRIBUTES:
-        field = study.attributes[name].values.astype(float)
-        fields.append(normalised(field, basin.pack(field)[basin.land]))
-    return np.stack(fields, axis=-1)
+    basin, attributes = study.basin, study.attributes.load()
+    fields = (attributes[name].values.astype(float) for name in ATTRIBUTES)
+    return np.stack([normalised(one, basin.pack(one)[basin.land]) for one in fields], axis=-1)
 
 
 def _window(study: Study, split: Split, days: slice, attributes: np.ndarray, kind: str) -> Window:

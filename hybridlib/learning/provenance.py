@@ -28,7 +28,7 @@ def code_version() -> str:
 
 
 RUNNING = code_version()
-"""The code of this process, asked when it was loaded: later commits do not change what runs."""
+"""The code of this process, asked when it was loaded, as later commits do not change what runs."""
 
 
 def add_commit(folder: Path) -> None:

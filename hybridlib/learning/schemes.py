@@ -129,4 +129,5 @@ class Learner(keras.Model):
         """
         if not self.scheme.replacement:
             return reference
+        assert window is not None, "the replacement network has no window"
         return tf.maximum(reference + self.replacement.correction(window), 0.0)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from hybridlib.hydropy.backend import keras, tf
 from hybridlib.hydropy.model import FLUXES
+from hybridlib.learning.objective import Objective
 from hybridlib.learning.problem import Problem
 from hybridlib.learning.provenance import add_commit
 from hybridlib.learning.run import (
@@ -115,12 +116,12 @@ class Fit:
         self.preset = PRESETS[settings.preset]
         self.history: list[dict] = []
         self.chosen = [settings.steps] * settings.members
+        self._objectives: dict[str, tuple[Objective, Objective | None]]
         self._objectives = {"fit": (problem.objective(problem.split.train), None)}
         if settings.choose:
             inner = problem.split.inner()
-            self._objectives["choose"] = tuple(
-                problem.objective(period) for period in (inner.train, inner.validation)
-            )
+            used, watched = map(problem.objective, (inner.train, inner.validation))
+            self._objectives["choose"] = used, watched
         self._begin("choose" if settings.choose else "fit")
 
     def _begin(self, phase: str) -> None:

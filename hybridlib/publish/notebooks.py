@@ -338,7 +338,7 @@ def _strip(notebook, preset: str, parameters: Mapping[str, object]) -> nbformat.
 
 def _joined_streams(outputs):
     """Return the outputs with neighbouring pieces of one stream joined: pieces follow the clock."""
-    joined = []
+    joined: list[nbformat.NotebookNode] = []
     for output in outputs:
         last = joined[-1] if joined else {}
         if output["output_type"] == "stream" and last.get("name") == output["name"]:

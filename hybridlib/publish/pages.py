@@ -36,7 +36,7 @@ ROOMS = (
 )
 """Rooms of the library; one imports only from those before it."""
 MEASURED = ROOT / "benchmarks" / "results.csv"
-"""What `python -m benchmarks --write` kept: two lines of comment, then a table."""
+"""What `python -m benchmarks --write` kept, two lines of comment, then a table."""
 
 
 def build(strict: bool = False, root: Path = ROOT) -> Path:
@@ -74,7 +74,7 @@ def generated_pages(notebooks: Path = NOTEBOOKS) -> dict[str, str]:
 def _room(name: str) -> str:
     """All modules of a room with what their docstrings say."""
     package = importlib.import_module(f"hybridlib.{name}")
-    page = [f"(room-{name})=", f"# {name}", "", package.__doc__.strip(), ""]
+    page = [f"(room-{name})=", f"# {name}", "", (package.__doc__ or "").strip(), ""]
     for module in pkgutil.walk_packages(package.__path__, f"hybridlib.{name}."):
         if not module.ispkg:
             page += [f"## {module.name.removeprefix(f'hybridlib.{name}.')}", "", "```{eval-rst}"]

@@ -55,7 +55,7 @@ def static_attributes(landsurface: xr.Dataset, forcing: xr.Dataset) -> xr.Datase
             f"the forcing has {forcing.sizes['time']} days; attributes of the climate need a year"
         )
     yearly = {
-        name: field.mean("month") if "month" in field.dims and name[0] == "f" else field
+        name: field.mean("month") if "month" in field.dims and str(name)[0] == "f" else field
         for name, field in landsurface.data_vars.items()
     }
     fields = {name: yearly[name] for name in ATTRIBUTES if name in yearly}

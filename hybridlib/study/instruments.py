@@ -10,12 +10,12 @@ from hybridlib.study.basin import Basin
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 
 BOX_DEGREES = 3.0
-"""Width of a box of gravimetry: its resolution is about 300 km."""
+"""Width of a box of gravimetry, whose resolution is about 300 km."""
 BASELINE = ("2004-01", "2009-12")
 """Months whose mean is the zero of every anomaly (GRACE mascon products)."""
 
 
-def discharge_at(dis: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def discharge_at(dis: np.ndarray, cells: np.ndarray | list[int]) -> np.ndarray:
     """Discharge at gauges, m3 s-1, (time, station), from a run's dis in m3 d-1, (time, cell)."""
     return dis[..., cells] / SECONDS_PER_DAY
 

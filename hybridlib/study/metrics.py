@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ma
 
 FLAT = 1e-6
-"""Range over size up to which a series counts as constant: rounding of float32."""
+"""Range over size up to which a series counts as constant, the rounding of float32."""
 
 
 def _paired(simulated, observed):

@@ -38,7 +38,7 @@ def prepare(
         output: the Zarr store to write.
         twsa: NetCDF with twsa(time, box) in mm, box_lat, box_lon.
         formula: "given" takes evspsblpot from the file; otherwise a name in
-            :data:`hybridlib.study.pet.FORMULAS`.
+            ``hybridlib.study.pet.FORMULAS``.
 
     Raises:
         InputError: any input that cannot be used, before anything is written.
@@ -121,7 +121,7 @@ def check_forcing(
 
 def _check_outside(field: xr.DataArray, source: str) -> None:
     """Outside the basin a value may be missing, but not wrong."""
-    variable = schema.FORCING[field.name]
+    variable = schema.FORCING[str(field.name)]
     usual = variable.low if np.isfinite(variable.low) else 0.0
     lat, lon, days = field.lat.values, field.lon.values, field.indexes["time"]
 

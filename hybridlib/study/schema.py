@@ -291,7 +291,7 @@ def read_landsurface(path: Path | str) -> xr.Dataset:
     """Read a land surface: HydroPy's variables in order, checked where one look is enough.
 
     Returns:
-        The variables of :data:`LANDSURFACE` and, where given, ``glacier``.
+        The variables of ``LANDSURFACE`` and, where given, ``glacier``.
 
     Raises:
         InputError: the file, its grid, a variable, its unit or its dimensions cannot be used.

@@ -190,9 +190,9 @@ def trained_neighbours(
         held_out: names of gauges held out together.
 
     Returns:
-        One row a gauge held out: "trained above" and "trained below", the numbers of gauges that
-        train on its own water's way, and "area measured", the share of its catchment that drains
-        through one of those above, 0 to 1.
+        One row a gauge held out, with "trained above" and "trained below", the numbers of gauges
+        that train on its own water's way, and "area measured", the share of its catchment that
+        drains through one of those above, 0 to 1.
     """
     catchments = {name: basin.catchment(c) for name, c in zip(stations, cells, strict=True)}
     place = dict(zip(stations, cells, strict=True))

@@ -144,7 +144,7 @@ def _opened(path: Path, name: str, written: int) -> xr.Dataset:
 
 
 def open_study(path: Path | str) -> Study:
-    """Open a prepared study, sought as :func:`from_project` does.
+    """Open a prepared study, sought as :func:`~hybridlib.study.files.from_project` does.
 
     Raises:
         InputError: there is none at ``path``.

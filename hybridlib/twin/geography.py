@@ -256,13 +256,13 @@ def _first_guess(mask: np.ndarray, course: np.ndarray, climate: pd.DataFrame) ->
     lost = mask.ravel() & ~np.isfinite(distance)
     if lost.any():
         raise InputError(
-            f"rivers.csv or corrections.csv: no way leads from {_place(np.argmax(lost))} to the "
-            f"mouth; expected every cell of the basin to reach {_place(mouth)}"
+            f"rivers.csv or corrections.csv: no way leads from {_place(int(np.argmax(lost)))} to "
+            f"the mouth; expected every cell of the basin to reach {_place(mouth)}"
         )
     return np.where(before < 0, np.arange(mask.size), before).reshape(SHAPE)
 
 
-def _neighbours(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _neighbours(mask: np.ndarray) -> tuple[np.ndarray, ...]:
     """All pairs of basin cells that touch, as two arrays of flat indices."""
     row, column = np.nonzero(mask)
     pairs = []
@@ -353,7 +353,8 @@ def _gauges(stations: pd.DataFrame, basin: Basin) -> pd.DataFrame:
     published one. Else the gauge goes to the nearest of the eight neighbours that is, or to the
     one that comes closest if none is. No two gauges share a cell; the larger choose first.
     """
-    drained, chosen = _drained(basin), {}
+    drained = _drained(basin)
+    chosen: dict[int, tuple[int, int]] = {}
     for gauge in stations.sort_values("area_km2", ascending=False, kind="stable").itertuples():
         near = [at for at in _around(gauge.lat, gauge.lon) if at not in chosen.values()]
         ratio = np.array([max(drained[at], 1) / gauge.area_km2 for at in near])

@@ -83,8 +83,8 @@ def height(lat, lon, climate: pd.DataFrame) -> np.ndarray:
         np.arange(climate[name].min() - 1.25, climate[name].max() + 1.5, 0.5)
         for name in ("lat", "lon")
     )
-    box = (((climate[name] - climate[name].min()) / 3).astype(int) for name in ("lat", "lon"))
-    box = tuple(index.to_numpy() for index in box)
+    boxes = (((climate[name] - climate[name].min()) / 3).astype(int) for name in ("lat", "lon"))
+    box = tuple(index.to_numpy() for index in boxes)
     profile, near = _andes(rows, columns)
     shift = climate.assign(shift=0.0)
     for _ in range(3):

@@ -20,7 +20,7 @@ from hybridlib.study.store import Study, open_study, refuse_to_replace, write_st
 from hybridlib.twin import geography, landsurface, nature, weather
 
 VERSION = 1
-"""Which twin this is: raised with every change of what is made, and of nothing else."""
+"""Which twin this is; raised with every change of what is made, and of nothing else."""
 SIZES = {
     "default": (geography.amazon, ("2001-01-01", "2016-12-31"), BASELINE),
     "smoke": (geography.smoke, ("2001-01-01", "2006-12-31"), ("2004-01", "2005-12")),
@@ -178,7 +178,7 @@ def _discharge(place, basin, dis, days, rng) -> xr.Dataset:
 
 def _hidden(basin, parameters, evspsblpot, evap, days) -> xr.Dataset:
     """The truth on the grid: parameters, potential and actual evapotranspiration."""
-    fields = {
+    fields: dict[str, tuple] = {
         row.name: (
             ("lat", "lon"),
             basin.unpack(np.asarray(field, np.float32)),

@@ -116,7 +116,7 @@ def expected_rain(climate: pd.DataFrame, lat, lon, height) -> np.ndarray:
     angle = 2 * np.pi * (np.arange(366)[:, None, None] + 0.5 - peak) / 365.25
     wanted = asked = np.stack([wettest, driest]) / annual
     for _ in range(4):
-        shape = _season(*asked, angle)
+        shape = _season(asked[0], asked[1], angle)
         asked = asked + wanted - _quarter_shares(shape)
     return annual / 365.25 * _relief_factor(height) * shape
 

@@ -41,91 +41,74 @@ def read_lba(path: Path | str, column: str = "LE") -> xr.DataArray:
     Raises:
         InputError: a missing column, another unit, a damaged line, an impossible date or value.
     """
-    names, units, rows = _read_lines(path)
+    lines = _read_lines(path)
+    names = lines.iloc[0]
     for name in (*COLUMNS, column):
-        if names.count(name) != 1:
+        if (count := sum(names == name)) != 1:
             raise InputError(
-                f"{path}: column {name} is there {names.count(name)} times; expected once in "
-                f"line 1 (found {len(names)} columns: {', '.join(names[:6])[:80]} …)"
+                f"{path}: column {name} is there {count} times; expected once in line 1 "
+                f"(found {names.count()} columns: {', '.join(names.dropna()[:6])[:80]} …)"
             )
-    at = names.index(column)
-    found = [line[at] for line in units if at < len(line)]
-    if not any("".join(text.lower().split()) in WATTS for text in found):
+    lines = lines.set_axis(names, axis=1)
+    found, rows = lines[column].loc[2:HEADER_LINES].dropna(), lines.loc[HEADER_LINES + 1 :]
+    if not WATTS & {"".join(text.lower().split()) for text in found}:
         raise InputError(
             f"{path}: {column} has {' and '.join(map(repr, found)) or 'nothing'} in the lines "
             "below its name; expected its unit, W m-2"
         )
-    year, day, flux = (_numbers(rows, names.index(name), name, path) for name in (*COLUMNS, column))
+    year, day, flux = (_numbers(rows[name], path) for name in (*COLUMNS, column))
     days = _dates(year, day, path)
-    missing = np.isnan(flux) | (flux == MISSING)
+    flux = flux.mask(flux == MISSING)
 
     def where(index):
-        return f"in column {column} on {days[index[0]]:%Y-%m-%d}"
+        return f"in column {column} on {days.iloc[index[0]]:%F}"
 
-    check_values(np.where(missing, 0.0, flux), LATENT, str(path), where)
-    water = np.where(missing, np.nan, flux * SECONDS_PER_DAY / LATENT_HEAT)
+    check_values(flux.fillna(0.0).to_numpy(), LATENT, str(path), where)
+    water = flux.set_axis(days).asfreq("D") * SECONDS_PER_DAY / LATENT_HEAT
     attrs = {"units": "mm d-1", "long_name": "evapotranspiration at a tower"}
-    series = xr.DataArray(water, {"time": days}, ("time",), "et", attrs)
-    return series.reindex(time=pd.date_range(days[0], days[-1]))
+    return xr.DataArray(water.to_numpy(), {"time": water.index}, ("time",), "et", attrs)
 
 
-def _read_lines(path: Path | str) -> tuple[list[str], list[list[str]], list[list[str]]]:
-    """Names, further lines of header, and the days' lines, all of the same number of fields."""
+def _read_lines(path: Path | str) -> pd.DataFrame:
+    """All lines but blank ones, by their number; the days' lines as long as that of the names."""
     try:
         text = Path(path).read_text(encoding="latin-1")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    lines = [[field.strip() for field in line.split("\t")] for line in text.split("\n")]
-    while lines and not any(lines[-1]):
-        lines.pop()
+    lines = pd.DataFrame([map(str.strip, line.split("\t")) for line in text.split("\n")])
+    lines.index += 1
+    lines = lines[lines.fillna("").astype(bool).any(axis=1)]
     if len(lines) <= HEADER_LINES:
-        raise InputError(
-            f"{path}: {len(lines)} lines; expected {HEADER_LINES} lines of header and then days"
-        )
-    for number, line in enumerate(lines[HEADER_LINES:], HEADER_LINES + 1):
-        if len(line) != len(lines[0]):
-            raise InputError(
-                f"{path}: line {number} has {len(line)} fields separated by tabs; "
-                f"expected {len(lines[0])}, as in line 1"
-            )
-    return lines[0], lines[1:HEADER_LINES], lines[HEADER_LINES:]
+        raise InputError(f"{path}: {len(lines)} lines; expected {HEADER_LINES} of header, and days")
+    fields = lines.count(axis=1)
+    width = f"{fields.iloc[0]} between tabs, as in line 1"
+    _refuse(fields[HEADER_LINES:] != fields.iloc[0], path, "number of fields", fields, width)
+    return lines
 
 
-def _numbers(rows: list[list[str]], at: int, name: str, path) -> np.ndarray:
+def _numbers(words: pd.Series, path) -> pd.Series:
     """One column as numbers."""
-    values = np.empty(len(rows))
-    for k, row in enumerate(rows):
-        try:
-            values[k] = float(row[at])
-        except ValueError:
-            raise InputError(
-                f"{path}: {name} is {row[at]!r} in line {k + HEADER_LINES + 1}; expected a number"
-            ) from None
-    return values
+    numbers = pd.to_numeric(words, errors="coerce")
+    _refuse(numbers.isna() & (words.str.lower() != "nan"), path, words.name, words, "a number")
+    return numbers
 
 
-def _dates(year: np.ndarray, day: np.ndarray, path) -> pd.DatetimeIndex:
+def _dates(year: pd.Series, day: pd.Series, path) -> pd.Series:
     """Dates from years and days of the year, each later than the one before."""
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    good = (year == np.round(year)) & (day == np.round(day)) & (year >= 1900) & (year <= 2100)
-    good &= (day >= 1) & (day <= 365 + leap)
-    if not good.all():
-        k = int(np.argmin(good))
-        raise InputError(
-            f"{path}: {COLUMNS[0]} {year[k]:g}, {COLUMNS[1]} {day[k]:g} in line "
-            f"{k + HEADER_LINES + 1} is no day; expected whole numbers, 1 January being day 1"
-        )
-    days = pd.DatetimeIndex(pd.to_datetime(year.astype(int), format="%Y"))
-    days = days + pd.to_timedelta(day - 1, unit="D")
-    steps = np.diff(days.values) / np.timedelta64(1, "D")
-    if (steps <= 0).any():
-        k = int(np.argmax(steps <= 0))
-        raise InputError(
-            f"{path}: line {k + HEADER_LINES + 2} is {days[k + 1]:%Y-%m-%d} after "
-            f"{days[k]:%Y-%m-%d}; expected a later day in every line (the daily file, not the "
-            "hourly one)"
-        )
+    words = year.map("{:g}".format) + day.map(" {:g}".format)
+    days = pd.to_datetime(words, format="%Y %j", errors="coerce")
+    expected = "a day of a year in whole numbers, 1 January being day 1"
+    _refuse(days.dt.year != year, path, " ".join(COLUMNS), words, expected)
+    expected = "a later day in every line (the daily file, not the hourly one)"
+    _refuse(days.diff() <= pd.Timedelta(0), path, "date", days.dt.strftime("%F"), expected)
     return days
+
+
+def _refuse(bad: pd.Series, path, what, found: pd.Series, expected: str) -> None:
+    """Refuse a file at the first of its bad lines."""
+    if bad.any():
+        line = bad.idxmax()
+        raise InputError(f"{path}: {what} is '{found[line]}' in line {line}; expected {expected}")
 
 
 def tower_cells(study: Study) -> dict[str, int]:
