@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
+from hybridlib.cli import main
+from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import Lags, Parameters, default_parameters
+from hybridlib.learning.comparison import Trained
+from hybridlib.learning.evaluation import open_untrained
+from hybridlib.learning.run import CONFIG, WEIGHTS
 from hybridlib.study.attributes import static_attributes
 from hybridlib.study.instruments import discharge_at, monthly_means
 from hybridlib.study.prepare import place_gauges
@@ -22,6 +30,8 @@ from hybridlib.study.store import Study, open_study, write_group, write_study
 from hybridlib.twin import nature
 
 DATA = Path(__file__).parent / "data"
+SCRATCH = tempfile.TemporaryDirectory()
+"""Of this process, until it ends."""
 SHARED = Path(os.environ.get("HYBRIDLIB_SHARED", Path(__file__).parents[2] / "shared"))
 
 
@@ -116,19 +126,43 @@ def tiny_study(folder: Path, twsa: bool = True, radiation: bool = True) -> Study
         twsa: with storage anomalies of one box, 2002-2004 against 2002-2003.
         radiation: with all the variables that Penman-Monteith reads.
     """
+    return open_study(shutil.copytree(_tiny_store(twsa, radiation), folder / "tiny.zarr"))
+
+
+@functools.cache
+def _tiny_store(twsa: bool, radiation: bool) -> Path:
     groups = dict(_tiny_groups())
     if not twsa:
         del groups["twsa"]
     if not radiation:
         groups["forcing"] = groups["forcing"][["pr", "tas", "evspsblpot"]]
-    return write_study(folder / "tiny.zarr", groups, {"title": "tiny", "source": "twin"})
+    path = Path(SCRATCH.name, f"{twsa}{radiation}.zarr")
+    return write_study(path, groups, {"title": "tiny", "source": "twin"}).path
 
 
-def changed_study(study: Study, folder: Path, group: str, change) -> Study:
-    """A copy of a study with another group."""
-    copy = shutil.copytree(study.path, folder / "changed.zarr")
-    write_group(copy, group, change(study.group(group).load()))
+def changed_study(study: Study, folder: Path, *changes) -> Study:
+    """A copy of a study with other groups: name and change of each in turn."""
+    copy = shutil.copytree(study.path, Path(tempfile.mkdtemp(dir=folder), "changed.zarr"))
+    for group, change in zip(changes[::2], changes[1::2], strict=True):
+        write_group(copy, group, change(study.group(group).load()))
     return open_study(copy)
+
+
+def put(name: str, value, *place):
+    """A change of a dataset: a variable's value at a place, or everywhere."""
+
+    def change(dataset):
+        dataset[name][place] = value
+        return dataset
+
+    return change
+
+
+def remade_study(study: Study, folder: Path, source: str, **groups: xr.Dataset) -> Study:
+    """A study without storage and truth, real or a twin, with some groups exchanged."""
+    names = ("forcing", "landsurface", "attributes", "discharge")
+    kept = {name: study.group(name).load() for name in names}
+    return write_study(folder / f"{source}.zarr", kept | groups, {"source": source})
 
 
 @functools.cache
@@ -195,6 +229,81 @@ def _tiny_box(tws: np.ndarray) -> xr.Dataset:
     )
 
 
+def untrained(study: Study, scheme: str = "hydropynn") -> Trained:
+    """A scheme as it is before training."""
+    return Trained(*open_untrained(study, scheme), {}, None)
+
+
+class Known:
+    """A member that has learned what it is told."""
+
+    def __init__(self, parameters, default=None, pet=None):
+        self.default = default
+        self.parameters = lambda: parameters
+        self.pet = lambda reference, window: tf.constant(pet)
+
+
+def run_command(capsys, *arguments) -> tuple[int, str, str]:
+    """Run `hybridlib`; return its exit code, what it printed, and its error or else all it told."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr("sys.argv", ["hybridlib", *map(str, arguments)])
+        main()
+    printed, told = capsys.readouterr()
+    assert "Traceback" not in told
+    return end.value.code, printed, " ".join(told.split()).rpartition("Error: ")[2]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a folder with what they hold."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def stored_weights(run: Path) -> dict[str, np.ndarray]:
+    """All arrays of a run's weights, by name."""
+    found = {}
+
+    def keep(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[...]
+
+    with h5py.File(run / WEIGHTS) as file:
+        file.visititems(keep)
+    return found
+
+
+def expect_same_weights(run: Path, other: Path, why: str = "") -> None:
+    """See that two runs ended with the same bits."""
+    ours, theirs = stored_weights(run), stored_weights(other)
+    assert list(ours) == list(theirs), why
+    for name in theirs:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=f"{why} {name}")
+
+
+def change_config(run: Path, **changes) -> None:
+    """Change settings in the configuration that a run has kept."""
+    path = run / CONFIG
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+TOWER_NAMES = ["Year_LBAMIP", "DoY_LBAMIP", "Hour_LBAMIP", "NEE", "LE", "Leraw", "H"]
+TOWER_UNITS = ["-", "-", "-", "umol m-2 s-1", "W m-2", "W m-2", "W m-2"]
+TOWER_DAYS = [(2003, 365, 80), (2004, 1, -9999), (2004, 2, 120), (2004, 60, 100), (2004, 61, -5)]
+
+
+def tower_rows(days=TOWER_DAYS) -> list[list[str]]:
+    """Lines of a tower's daily file from years, days of the year and latent heat."""
+    return [[f"{y:.6e}", f"{d:.6e}", "0", "-1", f"{le:.6e}", "-9999", "30"] for y, d, le in days]
+
+
+def tower_file(folder: Path, rows=None, names=TOWER_NAMES, units=TOWER_UNITS, end="\r\n") -> Path:
+    """Write a daily file of the tower K34."""
+    lines = [names, units, ["x"] * len(names), *(tower_rows() if rows is None else rows)]
+    path = folder / "K34day_CfluxBF.txt"
+    path.write_bytes("".join("\t".join(line) + end for line in lines).encode())
+    return path
+
+
 def add_truth(study: Study) -> Study:
     """Give a study a truth: PET half as high again as its own, of which 0.6 evaporates."""
     reference = study.forcing.evspsblpot.load()
@@ -203,6 +312,12 @@ def add_truth(study: Study) -> Study:
     fields = {name: field.assign_attrs(units) for name, field in truth.items()}
     write_group(study.path, "truth", xr.Dataset(fields))
     return study
+
+
+def default_of(cells: int) -> Parameters:
+    """HydroPy's own parameters of cells that are all alike."""
+    lags = Lags(*(np.full(cells, value) for value in (20.0, 400.0, 0.2, 5)))
+    return default_parameters(lags)
 
 
 def ruled_study(folder: Path) -> tuple[Study, Parameters]:
@@ -219,8 +334,7 @@ def ruled_study(folder: Path) -> tuple[Study, Parameters]:
     changed["fveg_avg"] = dims, rng.uniform(0.3, 0.95, basin.shape)
     changed["temp_avg"] = dims, rng.uniform(5.0, 27.0, basin.shape)
     write_group(study.path, "attributes", changed)
-    lags = Lags(*(np.full(basin.size, value) for value in (20.0, 400.0, 0.2, 5)))
-    default = default_parameters(lags)
+    default = default_of(basin.size)
     fields = nature.true_parameters(study.attributes, basin, default)._asdict()
     grids = {name: (dims, basin.unpack(np.asarray(field))) for name, field in fields.items()}
     grids["evspsblpot"] = 1.5 * study.forcing.evspsblpot.load()

@@ -20,7 +20,7 @@ from hybridlib.analysis.attention import (
 from hybridlib.findings import claims
 from hybridlib.findings.rules import MISSING
 from hybridlib.hydropy.backend import keras, tf
-from hybridlib.hydropy.parameters import TABLE_1, Lags, Parameters, default_parameters
+from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.learning.comparison import Trained
 from hybridlib.learning.run import WEIGHTS, load_weights, read_config
 from hybridlib.learning.schemes import Learner, find_scheme
@@ -31,38 +31,28 @@ from hybridlib.twin import nature
 
 CELLS = 40
 LAND = np.arange(CELLS) % 8 != 0
+VALUES = np.random.default_rng(1).normal(size=(CELLS, 21)).astype(np.float32)
 F_CRIT = Parameters._fields.index("f_crit")
 
 
-@pytest.fixture(scope="module")
-def attributes():
-    return np.random.default_rng(1).normal(size=(CELLS, 21)).astype(np.float32)
-
-
-def _learner(attributes, scheme="hybrid_qs", seed=0, strength=0.3):
-    """A network whose last layer is not zero."""
-    lags = Lags(*(np.full(CELLS, value) for value in (20.0, 400.0, 0.2, 5)))
-    learner = Learner(find_scheme(scheme), default_parameters(lags), attributes, seed)
+def _learner(scheme="hybrid_qs", seed=0, strength=0.3):
+    """A network whose last layer is not zero, on attributes of our own."""
+    learner = Learner(find_scheme(scheme), cases.default_of(CELLS), VALUES, seed)
     if learner.scheme.parameters == "network":
-        weights = learner.network.get_weights()
-        rng = np.random.default_rng(seed)
-        weights[-2] = rng.normal(0, strength, weights[-2].shape)
-        learner.network.set_weights(weights)
+        last = learner.network.weights[-2]
+        last.assign(np.random.default_rng(seed).normal(0, strength, last.shape))
     return learner
 
 
-def test_do_the_shares_of_a_cell_add_up_to_its_departure_from_the_mean(attributes):
-    few, many = (
-        expected_gradients([_learner(attributes)], "f_crit", LAND, samples)
-        for samples in (50, 3200)
-    )
+def test_do_the_shares_of_a_cell_add_up_to_its_departure_from_the_mean():
+    few, many = (expected_gradients([_learner()], "f_crit", LAND, count) for count in (50, 800))
     departure = float(abs(many.value - many.start).mean())
-    assert float(abs(many.completeness).mean()) < 0.05 * departure
+    assert float(abs(many.completeness).mean()) < 0.1 * departure
     # Sampling errs by one over the square root of the samples.
     ratio = float(abs(few.completeness).mean() / abs(many.completeness).mean())
-    assert 4.0 < ratio < 16.0
-    np.testing.assert_allclose(few.error.mean() / many.error.mean(), 8.0, rtol=0.2)
-    assert many.draws.values.tolist() == [10, 25, 50, 100, 250, 500, 1000, 2500, 3200]
+    assert 2.0 < ratio < 8.0
+    np.testing.assert_allclose(few.error.mean() / many.error.mean(), 4.0, rtol=0.2)
+    assert many.draws.values.tolist() == [10, 25, 50, 100, 250, 500, 800]
     relative = np.sqrt((many.completeness**2).mean()) / many.value.std()
     assert float(many.convergence[-1]) == pytest.approx(float(relative))
     assert float(many.convergence.sel(draws=50)) == pytest.approx(float(few.convergence[-1]))
@@ -70,39 +60,36 @@ def test_do_the_shares_of_a_cell_add_up_to_its_departure_from_the_mean(attribute
     np.testing.assert_array_equal(many.cell, np.flatnonzero(LAND))
 
 
-def test_are_shares_of_a_nearly_linear_network_slope_times_distance(attributes):
-    learner = _learner(attributes)
+def test_are_shares_of_a_nearly_linear_network_slope_times_distance():
+    learner = _learner()
     # Large biases keep every unit on: the network is linear, and small, so the sigmoid is, too.
-    weights = [0.01 * w if w.ndim == 2 else np.full_like(w, 5.0) for w in
-               learner.network.get_weights()]  # fmt: skip
-    weights[-2], weights[-1] = 1e-2 * np.ones_like(weights[-2]), np.zeros_like(weights[-1])
-    learner.network.set_weights(weights)
-    found = expected_gradients([learner], "f_crit", LAND, 4000)
-    slope = np.linalg.multi_dot([w for w in weights if w.ndim == 2])[:, F_CRIT]
+    for weight in learner.network.weights:
+        weight.assign(0.01 * weight if len(weight.shape) == 2 else np.full(weight.shape, 5.0))
+    learner.network.weights[-2].assign(np.full((16, 9), 1e-2))
+    learner.network.weights[-1].assign(np.zeros(9))
+    found = expected_gradients([learner], "f_crit", LAND, 400)
+    slope = np.linalg.multi_dot(learner.network.get_weights()[::2])[:, F_CRIT]
     row = TABLE_1[F_CRIT]
     share = (found.value.values.mean() - row.low) / (row.high - row.low)
     slope = slope * (row.high - row.low) * share * (1 - share)
-    inside = attributes[LAND]
-    expected = slope * (inside - inside.mean(axis=0))
-    scale = np.abs(expected).max()
-    assert np.abs(found.share.values - expected).max() < 0.1 * scale
-    assert list(importance(found).attribute[:3].values) == list(
-        found.attribute.values[np.argsort(-np.abs(expected).mean(axis=0))[:3]]
-    )
+    inside = VALUES[LAND] - VALUES[LAND].mean(axis=0)
+    fitted = (found.share.values * inside).sum(axis=0) / (inside**2).sum(axis=0)
+    np.testing.assert_allclose(fitted, slope, rtol=0, atol=0.05 * abs(slope).max())
+    first = np.argsort(-np.abs(slope * inside).mean(axis=0))[:3]
+    assert importance(found).attribute[:3].values.tolist() == found.attribute[first].values.tolist()
 
 
-def test_has_an_attribute_that_the_network_does_not_see_no_share(attributes):
-    learner = _learner(attributes)
-    weights = learner.network.get_weights()
-    weights[0][4] = 0.0
-    learner.network.set_weights(weights)
+def test_has_an_attribute_that_the_network_does_not_see_no_share():
+    learner = _learner()
+    first = learner.network.weights[0]
+    first.assign(np.where(np.arange(21)[:, None] == 4, 0.0, first))
     found = expected_gradients([learner], "lag_sur", LAND, 20)
     assert not found.share.isel(attribute=4).any() and found.share.isel(attribute=5).any()
     assert found.share.attrs["units"] == "d"
 
 
-def test_is_the_share_of_members_their_mean(attributes):
-    members = [_learner(attributes, seed=seed) for seed in (0, 1)]
+def test_is_the_share_of_members_their_mean():
+    members = [_learner(seed=seed) for seed in (0, 1)]
     together = expected_gradients(members, "f_crit", LAND, 10)
     alone = [expected_gradients([member], "f_crit", LAND, 10) for member in members]
     half = sum(one.share for one in alone) / 2
@@ -128,19 +115,17 @@ def _exact(learner, cells, points=200):
     return np.stack(shares)
 
 
-def test_does_the_standard_error_say_how_far_shares_lie_from_the_exact_ones(attributes):
-    learner = _learner(attributes)
-    found = expected_gradients([learner], "f_crit", LAND, 1000, seed=3)
+def test_does_the_standard_error_say_how_far_shares_lie_from_the_exact_ones():
+    learner = _learner()
+    found = expected_gradients([learner], "f_crit", LAND, 300, seed=3)
     exact = _exact(learner, np.flatnonzero(LAND))
     off = (found.share.values - exact) / found.error.values
     assert 0.9 < off.std() < 1.1 and abs(off.mean()) < 0.15
 
 
-def test_have_members_that_pull_against_each_other_neither_share_nor_error(attributes):
-    one, other = (_learner(attributes, strength=0.01) for _ in range(2))
-    weights = other.network.get_weights()
-    weights[-2] = -weights[-2]
-    other.network.set_weights(weights)
+def test_have_members_that_pull_against_each_other_neither_share_nor_error():
+    one, other = (_learner(strength=0.01) for _ in range(2))
+    other.network.weights[-2].assign(-one.network.weights[-2])
     alone = expected_gradients([one], "f_crit", LAND, 50)
     both = expected_gradients([one, other], "f_crit", LAND, 50)
     # A sigmoid is not quite odd about its start: a thousandth is left.
@@ -148,22 +133,14 @@ def test_have_members_that_pull_against_each_other_neither_share_nor_error(attri
     assert float(abs(both.share).max()) < 0.02 * float(abs(alone.share).max())
 
 
-def _trained_learners(attributes):
-    """Members of the kept Hybrid(Q,S), on attributes of our own."""
-    folder = ROOT / "data" / "runs" / "temporal" / "hybrid_qs"
-    lags = Lags(*(np.full(CELLS, value) for value in (20.0, 400.0, 0.2, 5)))
-    learners = [
-        Learner(find_scheme("hybrid_qs"), default_parameters(lags), attributes)
-        for _ in range(read_config(folder)["members"])
-    ]
-    load_weights(folder / WEIGHTS, learners, read_config(folder))
-    return learners
-
-
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")
-def test_does_shap_find_the_same_shares_of_the_trained_network(attributes):
-    learner = _trained_learners(attributes)[0]
-    found = expected_gradients([learner], "f_crit", LAND, 2000)
+def test_does_shap_find_the_same_shares_of_the_trained_network():
+    folder = ROOT / "data" / "runs" / "temporal" / "hybrid_qs"
+    config = read_config(folder)
+    learners = [_learner() for _ in range(config["members"])]
+    load_weights(folder / WEIGHTS, learners, config)
+    learner = learners[0]
+    found = expected_gradients([learner], "f_crit", LAND, 500)
     start, row = learner.start[F_CRIT, 0], TABLE_1[F_CRIT]
 
     class OfRange(keras.layers.Layer):
@@ -173,8 +150,8 @@ def test_does_shap_find_the_same_shares_of_the_trained_network(attributes):
 
     inputs = keras.Input((21,))
     model = keras.Model(inputs, OfRange()(learner.network(inputs)))
-    explainer = shap.GradientExplainer(model, attributes[LAND])
-    theirs = explainer.shap_values(attributes[LAND], nsamples=2000, rseed=1)[..., 0]
+    explainer = shap.GradientExplainer(model, VALUES[LAND])
+    theirs = explainer.shap_values(VALUES[LAND], nsamples=500, rseed=1)[..., 0]
     # Both have the same sampling error.
     off = (found.share.values - theirs) / (np.sqrt(2.0) * found.error.values)
     assert 0.9 < off.std() < 1.1 and abs(off.mean()) < 0.15
@@ -182,28 +159,20 @@ def test_does_shap_find_the_same_shares_of_the_trained_network(attributes):
 
 
 @pytest.mark.parametrize(
-    ("name", "scheme", "samples", "told"),
+    ("changes", "told"),
     [
-        ("f_krit", "hybrid_qs", 10, "parameter 'f_krit' is unknown; expected one of: d_min"),
-        ("f_crit", "hydropynn_qs", 10, "HydroPyNN(Q,S) has no network from attributes"),
-        ("f_crit", "hybrid_qs", 1, "1 samples are asked for; expected at least two"),
+        ({"name": "f_krit"}, "parameter 'f_krit' is unknown; expected one of: d_min"),
+        ({"learners": ["hydropynn_qs"]}, r"HydroPyNN\(Q,S\) has no network from attributes"),
+        ({"samples": 1}, "1 samples are asked for; expected at least two"),
+        ({"learners": []}, "no members are given"),
+        ({"land": np.zeros(CELLS, bool)}, "land is nowhere true"),
+        ({"land": LAND[1:]}, "land has 39 cells; expected the 40"),
     ],
 )
-def test_is_what_cannot_be_explained_refused(name, scheme, samples, told, attributes):
-    with pytest.raises(InputError) as refused:
-        expected_gradients([_learner(attributes, scheme)], name, LAND, samples)
-    assert told in str(refused.value)
-
-
-def test_are_no_members_no_land_and_land_of_another_basin_refused(attributes):
-    learner = _learner(attributes)
-    for learners, land, told in (
-        ([], LAND, "no members are given"),
-        ([learner], np.zeros(CELLS, bool), "land is nowhere true"),
-        ([learner], LAND[1:], "land has 39 cells; expected the 40"),
-    ):
-        with pytest.raises(InputError, match=told):
-            expected_gradients(learners, "f_crit", land, 10)
+def test_is_what_cannot_be_explained_refused(changes, told):
+    given = {"learners": ["hybrid_qs"], "name": "f_crit", "land": LAND, "samples": 10} | changes
+    with pytest.raises(InputError, match=told):
+        expected_gradients(**given | {"learners": [*map(_learner, given["learners"])]})
 
 
 def test_is_one_member_or_all_of_them_chosen():
@@ -214,9 +183,8 @@ def test_is_one_member_or_all_of_them_chosen():
         attention.chosen_members(trained, 2)
 
 
-def test_has_a_parameter_that_no_network_moves_no_shares_and_no_convergence(attributes):
-    learner = _learner(attributes, strength=0.0)
-    found = expected_gradients([learner], "s_min", LAND, 10)
+def test_has_a_parameter_that_no_network_moves_no_shares_and_no_convergence():
+    found = expected_gradients([_learner(strength=0.0)], "s_min", LAND, 10)
     assert not found.share.any() and found.convergence.isnull().all()
 
 
@@ -230,12 +198,12 @@ def ruled(tmp_path_factory):
 
 def test_do_only_the_attributes_in_the_rule_have_a_true_share(ruled):
     study, default = ruled
-    true = attention.true_shares(study, default, "f_crit", orders=20)
+    true = attention.true_shares(study, default, "f_crit", orders=4)
     assert set(attention.rulers(true)) == {"fveg_avg", "temp_avg", "lai_diff"}
     whole = true.share.sum("attribute")
     np.testing.assert_allclose(whole, true.value - true.start, atol=1e-12)
-    assert set(attention.rulers(attention.true_shares(study, default, "lag_gw", 5))) == {
-        "wcap", "slope_avg"}  # fmt: skip
+    true = attention.true_shares(study, default, "lag_gw", orders=2)
+    assert set(attention.rulers(true)) == {"wcap", "slope_avg"}
 
 
 def test_are_true_shares_of_a_linear_rule_slope_times_distance(ruled, monkeypatch):
@@ -248,12 +216,12 @@ def test_are_true_shares_of_a_linear_rule_slope_times_distance(ruled, monkeypatc
     monkeypatch.setattr(nature, "true_parameters", linear)
     field = linear(study.attributes, study.basin, default)
     monkeypatch.setattr(attention, "true_parameters", lambda study: field)
-    true = attention.true_shares(study, default, "f_crit", orders=300)
+    true = attention.true_shares(study, default, "f_crit", orders=40)
     for name, slope in (("wava", 0.3), ("beta", -2.0)):
         values = study.basin.pack(study.attributes[name]).astype(float)
-        expected = slope * (values - values.mean())
-        off = true.share.sel(attribute=name).values - expected
-        assert abs(off).max() < 0.15 * abs(expected).max()
+        share = true.share.sel(attribute=name)
+        fitted = np.polyfit(values - values.mean(), share, 1)
+        assert fitted == pytest.approx([slope, 0.0], rel=0.1, abs=1e-9)
 
 
 def test_is_a_truth_by_another_rule_refused(ruled, monkeypatch):
@@ -352,10 +320,8 @@ def test_is_a_study_without_vegetation_types_no_obstacle(tmp_path):
 def test_are_means_taken_over_the_cells_of_each_type():
     types = attention.Types(np.array([1, 3, 3, 1]), {1: "forest", 2: "savanna", 3: "grass"})
     table = attention.means_by_type(types, {"a": np.array([1.0, 5.0, 7.0, 3.0])})
-    assert table.to_dict("index") == {
-        "forest": {"cells": 2, "a": 2.0},
-        "grass": {"cells": 2, "a": 6.0},
-    }
+    expected = {"forest": {"cells": 2, "a": 2.0}, "grass": {"cells": 2, "a": 6.0}}
+    assert table.to_dict("index") == expected
 
 
 def test_agree_shares_with_themselves_and_fields_lie_where_their_cells_are(ruled):

@@ -15,20 +15,9 @@ from hybridlib.findings.rules import MISSING
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.learning.comparison import Trained
-from hybridlib.learning.evaluation import open_untrained
 from hybridlib.learning.schemes import find_scheme
 from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
-
-
-class Known:
-    """A member that has learned what it is told."""
-
-    def __init__(self, parameters, default):
-        self._parameters, self.default = parameters, default
-
-    def parameters(self):
-        return self._parameters
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +27,13 @@ def ruled(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def problem(ruled):
-    problem, _ = open_untrained(ruled[0], "hydropynn")
-    return replace(problem, scheme=find_scheme("hybrid_qs"))
+    return replace(cases.untrained(ruled[0]).problem, scheme=find_scheme("hybrid_qs"))
 
 
 def _told(problem, default, *members):
+    """A scheme whose members have learned what they are told."""
     default = tf.stack([tf.cast(field, tf.float32) for field in default])
-    return Trained(problem, [Known(member, default) for member in members], {}, None)
+    return Trained(problem, [cases.Known(member, default) for member in members], {}, None)
 
 
 def test_does_each_way_of_being_wrong_have_its_own_verdict(ruled, problem):
@@ -92,21 +81,20 @@ def test_is_a_better_amplitude_told_from_a_better_pattern_and_little_from_harm(r
 def test_is_a_member_alone_in_error_enough_to_deny(ruled, problem):
     study, default = ruled
     true = true_parameters(study)
-    off = true._replace(f_crit=0.5 * (true.f_crit + 0.75))
-    table = identifiability.identify(study, {"two": _told(problem, default, true, off)})
-    assert table.loc["two", "f_crit"]["worst member"] == pytest.approx(0.5, rel=1e-4)
-    off = true._replace(f_crit=0.2 * true.f_crit + 0.8 * 0.75)
-    table = identifiability.identify(study, {"two": _told(problem, default, true, off)})
-    assert table.loc["two", "f_crit"]["worst member"] == pytest.approx(0.8, rel=1e-4)
-    assert table.loc["two", "f_crit"].verdict in (identifiability.HARDLY, DIFFER)
+    for left in (0.5, 0.8):
+        off = true._replace(f_crit=(1 - left) * true.f_crit + left * 0.75)
+        table = identifiability.identify(study, {"two": _told(problem, default, true, off)})
+        row = table.loc["two", "f_crit"]
+        assert row["worst member"] == pytest.approx(left, rel=1e-4)
+    assert row.verdict in (identifiability.HARDLY, DIFFER)
 
 
 def test_is_nothing_identifiable_without_a_truth(tmp_path):
     study = cases.tiny_study(tmp_path, twsa=False, radiation=False)
-    problem, learners = open_untrained(study, "hydropynn")
-    own = Parameters(*(np.asarray(field, float) for field in learners[0].parameters()))
+    untrained = cases.untrained(study)
+    own = Parameters(*(np.asarray(field, float) for field in untrained.learners[0].parameters()))
     members = [own._replace(f_crit=own.f_crit - 0.1 - 0.001 * k) for k in range(2)]
-    table = identifiability.identify(study, {"two": _told(problem, own, *members)})
+    table = identifiability.identify(study, {"two": _told(untrained.problem, own, *members)})
     found = identifiability.by_parameter(table)["two"]
     assert found.f_crit == identifiability.AGREED and found.s_min == FLAT
     assert set(found.drop(["f_crit", "s_min"])) == {DIFFER} and "error" not in table
@@ -151,11 +139,10 @@ def test_is_the_departure_from_the_truth_that_of_the_members_mean(ruled, problem
 def test_does_a_network_that_sees_only_the_rule_attend_to_it(ruled, problem):
     study, default = ruled
     learner = problem.learner(0)
-    weights = learner.network.get_weights()
-    seen = [list(ATTRIBUTES).index(name) for name in ("fveg_avg", "temp_avg", "lai_diff")]
-    weights[0][[k for k in range(21) if k not in seen]] = 0.0
-    weights[-2] = np.random.default_rng(0).normal(0, 0.3, weights[-2].shape)
-    learner.network.set_weights(weights)
+    first, *_, last, _ = learner.network.weights
+    seen = np.isin(list(ATTRIBUTES), ["fveg_avg", "temp_avg", "lai_diff"])
+    first.assign(np.where(seen[:, None], first, 0.0))
+    last.assign(np.random.default_rng(0).normal(0, 0.3, last.shape))
     table = identifiability.rules_found(study, [learner], default, 50)
     assert list(table.index) == [name for name in Parameters._fields if name != "s_min"]
     row = table.loc["f_crit"]

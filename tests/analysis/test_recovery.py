@@ -1,33 +1,18 @@
 """Does the book tell a recovered truth from a good score?"""
 
+from dataclasses import replace
+
 import cases
 import numpy as np
 import pytest
 import xarray as xr
+from cases import Known
 
 from hybridlib.analysis import recovery
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
-from hybridlib.learning.comparison import Trained
-from hybridlib.learning.evaluation import open_untrained
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.study.splits import Period
 from hybridlib.study.store import write_group
-
-
-class Known:
-    """A member that has learned what it is told."""
-
-    def __init__(self, parameters, pet=None):
-        self._parameters, self._pet = parameters, pet
-
-    def parameters(self):
-        return self._parameters
-
-    def pet(self, reference, window):
-        class Tensor:
-            numpy = staticmethod(lambda: self._pet)
-
-        return Tensor
 
 
 @pytest.fixture(scope="module")
@@ -35,30 +20,25 @@ def twin(tmp_path_factory):
     """The tiny study with a truth: parameters that vary, PET half as high again, no noise."""
     study = cases.tiny_study(tmp_path_factory.mktemp("twin"))
     rng, basin, dims = np.random.default_rng(2), study.basin, ("lat", "lon")
-    fields = {
-        row.name: (dims, basin.unpack(rng.uniform(row.low, row.high, basin.size)))
-        for row in TABLE_1
-    }
-    grid = {"lat": basin.lat, "lon": basin.lon}
-    truth = xr.Dataset(fields, grid).merge(
-        {
-            "evspsblpot": 1.5 * study.forcing.evspsblpot.load(),
-            "discharge_true": study.discharge.discharge.load().fillna(0.0),
-            "twsa_true": study.twsa.twsa.load().fillna(0.0),
-        }
-    )
+    truth = xr.Dataset(coords={"lat": basin.lat, "lon": basin.lon})
+    for row in TABLE_1:
+        truth[row.name] = dims, basin.unpack(rng.uniform(row.low, row.high, basin.size))
+    truth["evspsblpot"] = 1.5 * study.forcing.evspsblpot.load()
+    truth["discharge_true"] = study.discharge.discharge.load().fillna(0.0)
+    truth["twsa_true"] = study.twsa.twsa.load().fillna(0.0)
     write_group(study.path, "truth", truth)
     return study
 
 
 @pytest.fixture(scope="module")
 def untrained(twin):
-    problem, learners = open_untrained(twin, "hydropynn")
-    return Trained(problem, learners, {}, None)
+    return cases.untrained(twin)
 
 
-def _told(untrained, *members):
-    return Trained(untrained.problem, list(members), {}, None)
+def _told(untrained, *parameters, pet=None):
+    """A scheme whose members have learned what they are told."""
+    members = [Known(own, pet=pet) for own in parameters]
+    return replace(untrained, learners=members)
 
 
 def test_is_a_day_short_of_water_one_on_which_less_evaporates_than_could(twin, tmp_path):
@@ -74,7 +54,7 @@ def test_is_a_day_short_of_water_one_on_which_less_evaporates_than_could(twin, t
 
 def test_does_a_member_that_knows_the_truth_recover_it_and_the_default_not(twin, untrained):
     true = recovery.true_parameters(twin)
-    schemes = {"HydroPyNN": untrained, "sage": _told(untrained, Known(true))}
+    schemes = {"HydroPyNN": untrained, "sage": _told(untrained, true)}
     found = recovery.parameter_recovery(twin, schemes)
     np.testing.assert_allclose(found["correlation", "sage"], 1.0)
     np.testing.assert_array_equal(found["RMSE", "sage"], 0.0)
@@ -86,13 +66,13 @@ def test_does_a_member_that_knows_the_truth_recover_it_and_the_default_not(twin,
 
 def test_are_the_fields_of_several_members_averaged(untrained):
     low, high = (Parameters(*(np.full(12, value) for _ in TABLE_1)) for value in (1.0, 4.0))
-    mean = recovery.learned_parameters(_told(untrained, Known(low), Known(high)))
+    mean = recovery.learned_parameters(_told(untrained, low, high))
     assert all((field == 2.5).all() for field in mean)
 
 
 def test_are_fields_laid_where_their_cells_are(twin, untrained):
     true = recovery.true_parameters(twin)
-    fields = recovery.parameter_fields(twin, {"sage": _told(untrained, Known(true))}, "lag_sur")
+    fields = recovery.parameter_fields(twin, {"sage": _told(untrained, true)}, "lag_sur")
     xr.testing.assert_equal(fields.truth, fields.sage)
     np.testing.assert_array_equal(twin.basin.pack(fields.truth), true.lag_sur)
     assert fields.truth.attrs == {"long_name": "lag_sur", "units": "d"}
@@ -101,7 +81,7 @@ def test_are_fields_laid_where_their_cells_are(twin, untrained):
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_is_a_learned_share_of_the_pet_error_scored_as_that_share(twin, untrained, share):
     reference = untrained.problem.weather.pet.numpy()
-    told = _told(untrained, Known(None, (1 + 0.5 * share) * reference))
+    told = _told(untrained, None, pet=(1 + 0.5 * share) * reference)
     errors = recovery.pet_errors(twin, told)
     np.testing.assert_allclose(errors.truth, 0.5 * reference, rtol=1e-4, atol=1e-6)
     table = recovery.pet_recovery(twin, errors, Period(2004, 2004))
@@ -114,7 +94,7 @@ def test_is_a_learned_share_of_the_pet_error_scored_as_that_share(twin, untraine
 
 def test_is_the_mean_correction_that_of_the_period_alone(twin, untrained):
     reference = untrained.problem.weather.pet.numpy()
-    errors = recovery.pet_errors(twin, _told(untrained, Known(None, reference + 1.0)))
+    errors = recovery.pet_errors(twin, _told(untrained, None, pet=reference + 1.0))
     fields = recovery.mean_pet_errors(twin, errors, Period(2004, 2004))
     year = untrained.problem.days.year == 2004
     raw = twin.forcing.evspsblpot.values[year].mean(axis=0, dtype=float) * SECONDS_PER_DAY

@@ -1,7 +1,5 @@
 """Do towers say what real ones would, and is agreement with them judged honestly?"""
 
-import hashlib
-
 import cases
 import numpy as np
 import pandas as pd
@@ -15,91 +13,7 @@ from hybridlib.findings.rules import MISSING
 from hybridlib.study.schema import InputError
 from hybridlib.study.sources import lba
 from hybridlib.study.splits import Period
-from hybridlib.study.store import write_study
 from hybridlib.twin import towers as invented
-
-NAMES = ["Year_LBAMIP", "DoY_LBAMIP", "Hour_LBAMIP", "NEE", "LE", "Leraw", "H"]
-UNITS = ["-", "-", "-", "umol m-2 s-1", "W m-2", "W m-2", "W m-2"]
-DAYS = [(2003, 365, 80.0), (2004, 1, -9999), (2004, 2, 120.0), (2004, 60, 100.0), (2004, 61, -5)]
-
-
-def _rows(days=DAYS):
-    return [[f"{y:.6e}", f"{d:.6e}", "0", "-1", f"{le:.6e}", "-9999", "30"] for y, d, le in days]
-
-
-def _file(folder, rows=None, names=NAMES, units=UNITS, name="K34day_CfluxBF.txt", end="\r\n"):
-    lines = [names, units, ["x"] * len(names), *(_rows() if rows is None else rows)]
-    path = folder / name
-    path.write_bytes("".join("\t".join(line) + end for line in lines).encode())
-    return path
-
-
-# The reader
-
-
-def test_does_latent_heat_become_water_on_its_own_day(tmp_path):
-    et = lba.read_lba(_file(tmp_path))
-    assert et.attrs["units"] == "mm d-1"
-    assert et.time.values[[0, -1]].astype("datetime64[D]").astype(str).tolist() == [
-        "2003-12-31", "2004-03-01"]  # fmt: skip
-    # 86400 s / 2.45e6 J kg-1 = 0.0352653 mm d-1 for each W m-2.
-    assert float(et.sel(time="2003-12-31")) == pytest.approx(80 * 0.0352653, rel=1e-5)
-    assert float(et.sel(time="2004-02-29")) == pytest.approx(3.52653, rel=1e-5)
-    assert float(et.sel(time="2004-03-01")) == pytest.approx(-5 * 0.0352653, rel=1e-5)
-    assert np.isnan(et.sel(time="2004-01-01"))
-    assert int(et.notnull().sum()) == 4 and et.sizes["time"] == 62
-
-
-def test_is_the_column_that_was_asked_for_read(tmp_path):
-    rows = _rows()
-    rows[0][5] = "50"
-    et = lba.read_lba(_file(tmp_path, rows, end="\n"), "Leraw")
-    assert float(et[0]) == pytest.approx(50 * 0.0352653, rel=1e-5)
-    assert int(et.notnull().sum()) == 1
-
-
-def _with(row, column, text):
-    rows = _rows()
-    rows[row][column] = text
-    return {"rows": rows}
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"names": [*NAMES[:4], "Le", *NAMES[5:]]}, "column LE is there 0 times; expected once"),
-        ({"names": [*NAMES[:5], "LE", "H"]}, "column LE is there 2 times"),
-        (
-            {"units": ["-"] * 4 + ["mm d-1", "-", "-"]},
-            r"LE has 'mm d-1' and 'x'.*expected its unit",
-        ),
-        ({"rows": [*_rows(), _rows()[-1][:5]]}, "line 9 has 5 fields.*expected 7, as in line 1"),
-        (_with(2, 4, "1,2"), "LE is '1,2' in line 6; expected a number"),
-        (_with(0, 1, "366"), "Year_LBAMIP 2003, DoY_LBAMIP 366 in line 4 is no day"),
-        (_with(1, 1, "1.5"), "DoY_LBAMIP 1.5 in line 5 is no day"),
-        (_with(1, 0, "-9999"), "Year_LBAMIP -9999"),
-        (_with(2, 1, "1"), "line 6 is 2004-01-01 after 2004-01-01; expected a later day"),
-        (_with(3, 4, "1e20"), r"latent heat flux is 1e\+20 W m-2 in column LE on 2004-02-29"),
-        (_with(3, 4, "inf"), "latent heat flux is inf"),
-        ({"rows": []}, "3 lines; expected 3 lines of header and then days"),
-    ],
-)
-def test_is_a_damaged_file_refused_with_what_is_wrong(tmp_path, change, sentence):
-    path = _file(tmp_path, **change)
-    with pytest.raises(InputError, match=sentence) as error:
-        lba.read_lba(path)
-    assert str(path) in str(error.value)
-
-
-def test_is_a_file_that_is_no_table_or_is_not_there_refused(tmp_path):
-    (tmp_path / "noise").write_bytes(bytes(range(256)) * 40)
-    with pytest.raises(InputError, match="noise"):
-        lba.read_lba(tmp_path / "noise")
-    with pytest.raises(InputError, match="cannot be read"):
-        lba.read_lba(tmp_path / "absent")
-    with pytest.raises(InputError, match="cannot be read"):
-        lba.read_lba(tmp_path)
-
 
 # Towers of a study
 
@@ -110,22 +24,11 @@ def twin(tmp_path_factory):
     return cases.add_truth(cases.tiny_study(tmp_path_factory.mktemp("twin"), twsa=False))
 
 
-def _digest(study):
-    files = sorted(path for path in study.path.rglob("*") if path.is_file())
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-
-
-def test_is_only_the_tower_inside_the_basin_found(twin):
-    basin = twin.basin
-    (cell,) = lba.tower_cells(twin).values()
-    assert list(lba.tower_cells(twin)) == ["K34"]
-    assert (basin.lat[basin.row[cell]], basin.lon[basin.col[cell]]) == (-2.75, -60.25)
-
-
-def test_has_a_twin_tower_the_truth_of_its_cell_and_is_the_study_untouched(twin):
-    before = _digest(twin)
+def test_has_the_only_tower_inside_the_basin_its_cells_truth_and_is_the_study_untouched(twin):
+    assert lba.tower_cells(twin) == {"K34": twin.basin.cell_at(-2.75, -60.25)}
+    before = cases.contents(twin.path)
     found = towers.find_towers(twin)
-    assert _digest(twin) == before
+    assert cases.contents(twin.path) == before
     day = twin.forcing.evspsblpot.sel(lat=-2.75, lon=-60.25) * 86400.0
     np.testing.assert_allclose(found.et_true.sel(tower="K34"), 0.9 * day, rtol=1e-6)
     xr.testing.assert_identical(found, invented.twin_towers(twin))
@@ -133,10 +36,8 @@ def test_has_a_twin_tower_the_truth_of_its_cell_and_is_the_study_untouched(twin)
 
 
 def test_gets_a_twin_without_towers_one_in_its_middle(twin, tmp_path):
-    def moved(land):
-        return land.assign_coords(lat=land.lat - 10)
-
-    away = cases.changed_study(twin, tmp_path, "landsurface", moved)
+    south = ("landsurface", lambda land: land.assign_coords(lat=land.lat - 10))
+    away = cases.changed_study(twin, tmp_path, *south)
     found = towers.find_towers(away)
     assert found.tower.values.tolist() == [invented.INVENTED]
     row, col = (field[int(found.cell[0])] for field in (away.basin.row, away.basin.col))
@@ -160,13 +61,11 @@ def test_has_a_twin_tower_the_errors_it_is_said_to_have():
 
 
 def test_are_real_towers_read_on_the_days_of_the_study_and_never_mixed_with_a_twin(twin, tmp_path):
-    names = ("forcing", "landsurface", "attributes", "discharge")
-    groups = {name: twin.group(name).load() for name in names}
-    real = write_study(tmp_path / "real.zarr", groups, {"source": "real"})
+    real = cases.remade_study(twin, tmp_path, "real")
     assert towers.find_towers(real) is None
     with pytest.raises(InputError, match="no file of a tower in this basin; expected K34day"):
         towers.find_towers(real, tmp_path)
-    _file(tmp_path)
+    cases.tower_file(tmp_path)
     found = towers.find_towers(real, tmp_path)
     assert found.indexes["time"].equals(real.days) and "et_true" not in found
     et = found.et.sel(tower="K34")
@@ -174,7 +73,7 @@ def test_are_real_towers_read_on_the_days_of_the_study_and_never_mixed_with_a_tw
     assert int(et.notnull().sum()) == 4
     with pytest.raises(InputError, match="twin and real never mix"):
         towers.find_towers(twin, tmp_path)
-    _file(tmp_path, _rows([(1999, 1, 90.0)]))
+    cases.tower_file(tmp_path, cases.tower_rows([(1999, 1, 90.0)]))
     with pytest.raises(InputError, match="no value of LE on a day of the study; the file has 1999"):
         towers.find_towers(real, tmp_path)
 
@@ -193,9 +92,8 @@ def test_are_independent_days_all_effective_and_lasting_ones_few():
     white = towers.effective_days(*rng.standard_normal((2, days)))
     assert 0.9 * days < white <= days
     memory = 0.8
-    red = [
-        towers.effective_days(_red(rng, days, memory), _red(rng, days, memory)) for _ in range(9)
-    ]
+    pairs = ((_red(rng, days, memory), _red(rng, days, memory)) for _ in range(9))
+    red = [towers.effective_days(*pair) for pair in pairs]
     # Bretherton et al. (1999), eq. 31, for two series of one memory.
     expected = days * (1 - memory**2) / (1 + memory**2)
     assert np.median(red) == pytest.approx(expected, rel=0.15)

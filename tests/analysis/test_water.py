@@ -6,8 +6,6 @@ import pandas as pd
 import pytest
 
 from hybridlib.analysis import budget, water
-from hybridlib.learning.comparison import Trained
-from hybridlib.learning.evaluation import open_untrained
 from hybridlib.learning.schemes import TRUTH
 from hybridlib.study.splits import Period
 
@@ -25,39 +23,44 @@ def test_is_agreement_that_of_the_rows():
     assert twin.loc[TRUTH, "RMSE to the truth"] == 0
 
 
-def test_are_measures_those_of_the_tables_they_come_from(tmp_path):
-    study = cases.tiny_study(tmp_path)
-    series = budget.simulated_series(Trained(*open_untrained(study, "hydropynn"), {}, None))
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return cases.tiny_study(tmp_path_factory.mktemp("water"))
+
+
+@pytest.fixture(scope="module")
+def own(study):
+    """What HydroPyNN simulates."""
+    return budget.simulated_series(cases.untrained(study))
+
+
+@pytest.fixture(scope="module")
+def book(study):
     names = {"mouth": "all", "middle": "4 middle", "head": "1 head"}
     found = [budget.find_catchment(study, gauge, name) for gauge, name in names.items()]
-    book, seen = budget.open_ledger(study, found), budget.observed_series(study, study.days)
-    table = water.measure(book, {"own": series}, seen, "all", Period(2001, 2004))
-    observed = budget.annual_budget(book, seen)
-    own = {"own": budget.annual_budget(book, series)}
-    bias = budget.biases(own, observed, "all", Period(2001, 2004))
-    assert table.loc["own", "Q bias"] == bias.loc["own", "Q"]
-    years = budget.counted_years(observed, Period(2001, 2004))
-    told = budget.mean_evapotranspiration(observed, own, years).drop("all")
-    near = water.agreement(told)
-    assert table.loc["own", "sub-basin ET RMSE"] == near.loc["own", "RMSE"]
+    return budget.open_ledger(study, found)
+
+
+def test_are_measures_those_of_the_tables_they_come_from(study, own, book):
+    seen, period = budget.observed_series(study, study.days), Period(2001, 2004)
+    row = water.measure(book, {"own": own}, seen, "all", period).loc["own"]
+    observed, simulated = budget.annual_budget(book, seen), {"own": budget.annual_budget(book, own)}
+    for sign, name in (("", "all"), ("sub-basin 4 ", "4 middle")):
+        bias = budget.biases(simulated, observed, name, period)
+        assert row[f"{sign}Q bias"] == bias.loc["own", "Q"]
+    years = budget.counted_years(observed, period)
+    told = budget.mean_evapotranspiration(observed, simulated, years).drop("all")
+    assert row["sub-basin ET RMSE"] == water.agreement(told).loc["own", "RMSE"]
     error = told.loc["4 middle", "own"] - told.loc["4 middle"].iloc[0]
-    assert table.loc["own", "sub-basin 4 ET bias"] == pytest.approx(error)
-    fourth = budget.biases(own, observed, "4 middle", Period(2001, 2004))
-    assert table.loc["own", "sub-basin 4 Q bias"] == fourth.loc["own", "Q"]
+    assert row["sub-basin 4 ET bias"] == pytest.approx(error)
 
 
-def test_are_floods_and_the_place_of_the_fourth_sub_basin_those_of_each_scheme(tmp_path):
+def test_are_floods_and_the_place_of_the_fourth_sub_basin_those_of_each_scheme(study, own, book):
     """Water that comes ten days late and half as high again, and ET that is high in the head."""
-    study = cases.tiny_study(tmp_path)
-    own = budget.simulated_series(Trained(*open_untrained(study, "hydropynn"), {}, None))
     seen = budget.observed_series(study, study.days).assign(discharge=own.discharge)
-    names = {"mouth": "all", "middle": "4 middle", "head": "1 head"}
-    found = [budget.find_catchment(study, gauge, name) for gauge, name in names.items()]
     late = own.assign(discharge=1.5 * own.discharge.shift(time=10))
-    late["evap"] = own.evap * 0 + np.where(found[2].inside, 1000.0, 100.0)
-    low = late.assign(evap=1100.0 - late.evap)
-    series = {"own": own, "late": late, "low": low}
-    book = budget.open_ledger(study, found)
+    late["evap"] = own.evap * 0 + np.where(book.catchments[2].inside, 1000.0, 100.0)
+    series = {"own": own, "late": late, "low": late.assign(evap=1100.0 - late.evap)}
     table = water.measure(book, series, seen, "all", Period(2001, 2004))
     assert table.loc["own", ["peak days late", "peak height (%)"]].tolist() == [0, 0]
     assert table.loc["late", "peak days late"] == pytest.approx(10)

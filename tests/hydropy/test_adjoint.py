@@ -17,6 +17,8 @@ from hybridlib.hydropy.step import State
 from hybridlib.study.schema import InputError
 
 LANDSURFACE = cases.landsurface()
+YEARS = 1461
+"""Days of the long runs: four years."""
 FROST = 80
 """Day of the weather on which runs start: it freezes then, and snow falls and melts."""
 DEPTHS = State(30.0, 1.0, 0.02, 0.2, 240.0, 30.0, 60.0, 3.0, 5.0)
@@ -88,7 +90,7 @@ def _gradient(model, weather, parameters, state, total=_total, **options):
 
 
 @functools.cache
-def _default_gradient(dtype, cascade, days):
+def _default_gradient(dtype="float64", cascade=True, days=YEARS):
     model = _model(dtype, cascade)
     return _gradient(model, *_start(model, days))
 
@@ -109,21 +111,20 @@ def _plain_run(model, weather, parameters, state, names):
     return state, {name: array.stack() for name, array in series.items()}
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("float64", 1e-9)])
-def test_is_the_gradient_that_of_a_plain_tape_through_a_year(dtype, tolerance):
+@pytest.mark.parametrize(
+    ("dtype", "days", "tolerance"), [("float32", 365, 1e-4), ("float64", YEARS, 1e-9)]
+)
+def test_is_the_gradient_that_of_a_plain_tape_through_years(dtype, days, tolerance):
     model = _model(dtype)
     plain = tf.function(functools.partial(_slopes, _plain_run, _total, model), autograph=False)
-    ours = _default_gradient(dtype, True, 365)
-    for name, expected in zip(INPUTS, plain(*_start(model, 365)), strict=True):
+    ours = _default_gradient(dtype, days=days)
+    for name, expected in zip(INPUTS, plain(*_start(model, days)), strict=True):
         assert ours[name].shape == expected.shape and ours[name].dtype == dtype, name
         largest = np.abs(expected).max()
         assert np.abs(ours[name] - expected).max() <= tolerance * largest, name
 
 
-@pytest.mark.parametrize(
-    ("days", "cascade"),
-    [(30, False), (365, True), pytest.param(1500, True, marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize(("days", "cascade"), [(30, False), (YEARS, True)])
 def test_is_the_gradient_that_of_finite_differences(days, cascade):
     model = _model("float64", cascade)
     weather, parameters, state = _start(model, days)
@@ -143,7 +144,7 @@ def test_is_the_gradient_that_of_finite_differences(days, cascade):
 
 def test_does_every_input_have_a_gradient_but_the_threshold_of_slow_drainage():
     # s_min only switches drainage on: no descent along gradients can move it.
-    for name, slope in _default_gradient("float64", True, 365).items():
+    for name, slope in _default_gradient().items():
         assert slope.any() == (name != "s_min"), name
 
 
@@ -159,10 +160,9 @@ def test_is_the_series_that_of_a_run():
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-@pytest.mark.parametrize("segments", [6, 7])
-def test_do_segments_leave_every_bit_of_the_gradient_over_30_days(segments):
+def test_do_segments_leave_every_bit_of_the_gradient_over_30_days():
     model = _model(cascade=False)
-    parts = _gradient(model, *_start(model, 30), segments=segments)
+    parts = _gradient(model, *_start(model, 30), segments=7)
     for name, whole in _default_gradient("float64", False, 30).items():
         np.testing.assert_array_equal(parts[name], whole, err_msg=name)
 
@@ -222,23 +222,19 @@ def test_has_the_gradient_of_a_member_every_bit_of_one_alone(shared):
             np.testing.assert_array_equal(together[name], each, err_msg=name)
 
 
-@pytest.mark.parametrize("segments", [0, 31])
-def test_are_segments_that_the_days_cannot_fill_refused(segments):
+@pytest.mark.parametrize(
+    ("days", "options", "told"),
+    [
+        (30, {"segments": 0}, "0 segments are asked for; expected 1 to 30"),
+        (30, {"segments": 31}, "31 segments are asked for; expected 1 to 30"),
+        (0, {}, "the weather has no day; expected at least one"),
+        (30, {"variables": ["snow"]}, "variable 'snow' is unknown; expected some of: precip"),
+    ],
+)
+def test_is_a_run_refused_that_cannot_be_made(days, options, told):
     model = _model(cascade=False)
-    with pytest.raises(InputError, match=f"{segments} segments are asked for; expected 1 to 30"):
-        differentiable_run(model, *_start(model, 30), segments=segments)
-
-
-def test_is_weather_without_a_day_refused():
-    model = _model(cascade=False)
-    with pytest.raises(InputError, match="the weather has no day; expected at least one"):
-        differentiable_run(model, *_start(model, 0))
-
-
-def test_is_an_unknown_variable_refused():
-    model = _model(cascade=False)
-    with pytest.raises(InputError, match="variable 'snow' is unknown; expected some of: precip"):
-        differentiable_run(model, *_start(model, 30), ("dis", "snow"))
+    with pytest.raises(InputError, match=told):
+        differentiable_run(model, *_start(model, days), **options)
 
 
 def test_are_parameters_of_other_members_than_the_stores_refused():

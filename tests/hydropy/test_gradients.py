@@ -39,7 +39,7 @@ def _point(**changes):
         "pet": 2.0 + share,
         **{n: np.asarray(f) for n, f in MODEL.default_parameters()._asdict().items()},
     }
-    return {**point, **changes}
+    return point | {name: np.zeros(CELLS) + value for name, value in changes.items()}
 
 
 @tf.function(autograph=False)
@@ -107,6 +107,8 @@ def _check(point, names, step=1e-6):
 
 
 STORES = tuple(State._fields)
+EMPTIED = [store for store in STORES if store not in ("riverstor", "infl")]
+DRY = ("rainf", "snowf", "swe", "wliq")
 ALL = (*STORES, *Parameters._fields, "pet", "rainf", "snowf", "melt")
 
 CAPACITY = {
@@ -119,18 +121,13 @@ CAPACITY = {
 }
 
 
-def test_are_gradients_right_on_an_ordinary_day():
-    _check(_point(), ALL)
-
-
-def test_are_gradients_right_on_a_frost_day():
-    _check(_point(melt=np.full(CELLS, -2.0)), ALL)
-
-
-def test_are_gradients_right_on_a_dry_day():
-    nothing = np.zeros(CELLS)
-    names = [name for name in ALL if name not in ("rainf", "snowf", "melt", "swe", "wliq")]
-    _check(_point(rainf=nothing, snowf=nothing, swe=nothing, wliq=nothing), names)
+@pytest.mark.parametrize(
+    ("changes", "without"),
+    [({}, ()), ({"melt": -2.0}, ()), (dict.fromkeys(DRY, 0.0), (*DRY, "melt"))],
+    ids=["ordinary", "frost", "dry"],
+)
+def test_are_gradients_right_on_a_day(changes, without):
+    _check(_point(**changes), [name for name in ALL if name not in without])
 
 
 SIDES = [(name, side) for name in CAPACITY for side in (-ASIDE, ASIDE)]
@@ -146,12 +143,12 @@ def test_are_gradients_right_beside_each_threshold_of_soil_moisture(threshold, s
 
 @pytest.mark.parametrize("side", [-ASIDE, ASIDE])
 def test_are_gradients_right_beside_the_freezing_point(side):
-    _check(_point(melt=np.full(CELLS, side)), STORES)
+    _check(_point(melt=side), STORES)
 
 
 @pytest.mark.parametrize("store", ["swe", "wliq", "skinstor", "canopystor", "lakestor"])
 def test_are_gradients_right_beside_an_empty_store(store):
-    _check(_point(**{store: np.full(CELLS, ASIDE)}), (store, "pet"))
+    _check(_point(**{store: ASIDE}), (store, "pet"))
 
 
 @pytest.mark.parametrize(
@@ -159,11 +156,11 @@ def test_are_gradients_right_beside_an_empty_store(store):
     [
         {"rootmoist": LAND["wcap"]},
         {"rootmoist": LAND["wmin"]},
-        {"melt": np.zeros(CELLS)},
-        *({store: np.zeros(CELLS)} for store in STORES if store not in ("riverstor", "infl")),
-        {store: np.zeros(CELLS) for store in STORES if store not in ("riverstor", "infl")},
-        {"pet": np.zeros(CELLS)},
-        {"lag_river": np.zeros(CELLS), "s_max": np.ones(CELLS)},
+        {"melt": 0.0},
+        *({store: 0.0} for store in EMPTIED),
+        dict.fromkeys(EMPTIED, 0.0),
+        {"pet": 0.0},
+        {"lag_river": 0.0, "s_max": 1.0},
     ],
     ids=lambda changes: "+".join(changes),
 )
@@ -193,14 +190,11 @@ def test_is_the_slow_drainage_threshold_without_a_gradient():
 
 def test_what_happens_where_the_critical_point_falls_below_wilting():
     wilting, nothing = LAND["wilt"], np.zeros(CELLS)
-    dry = {name: nothing for name in ("rainf", "snowf", "melt", "swe", "wliq", "canopystor")}
+    dry = dict.fromkeys((*DRY, "melt", "canopystor"), 0.0)
     f_crit = 0.8 * wilting / LAND["wcap"]
-    below = _point(rootmoist=wilting - 1.0, f_crit=f_crit, **dry)
-    above = _point(rootmoist=wilting + 1.0, f_crit=f_crit, **dry)
-    for point, transpires in ((below, False), (above, True)):
-        flow = transpiration(
-            *(tf.constant(v) for v in (point["rootmoist"], point["pet"], nothing)),
-            *(tf.constant(v) for v in (nothing + 0.7, LAND["wcap"], wilting, f_crit)),
-        )
+    for aside, transpires in ((-1.0, False), (1.0, True)):
+        point = _point(rootmoist=wilting + aside, f_crit=f_crit, **dry)
+        given = point["rootmoist"], point["pet"], nothing, nothing + 0.7, LAND["wcap"]
+        flow = transpiration(*map(tf.constant, (*given, wilting, f_crit)))
         assert ((flow.numpy() > 0) == transpires).all()
         assert np.isfinite(_gradient(point, "f_crit")).all()

@@ -85,10 +85,9 @@ def test_are_monthly_lakes_taken_as_they_are():
     land = cases.landsurface()
     months = land.fveg * 0 + 0.01 * land.month
     land["flake"] = months.assign_attrs(units="/")
-    basin = Basin.from_landsurface(land)
-    fields = prepare_land(land, basin)
-    assert fields.flake.shape == (12, basin.size)
-    np.testing.assert_allclose(fields.flake[11, 0], 0.12)
+    flake = prepare_land(land, Basin.from_landsurface(land)).flake
+    assert flake.shape == (12, 12)
+    np.testing.assert_allclose(flake[11, 0], 0.12)
 
 
 def test_does_a_sea_cell_carry_harmless_values():
@@ -96,19 +95,8 @@ def test_does_a_sea_cell_carry_harmless_values():
     land["lsm"][2, 3] = 0
     for name in ("wcap", "wmin", "wmax", "slope_avg", "fveg"):
         land[name][..., 2, 3] = np.nan
-    basin = Basin.from_landsurface(land)
-    for field in prepare_land(land, basin):
+    for field in prepare_land(land, Basin.from_landsurface(land)):
         assert np.isfinite(field).all()
-
-
-def test_does_a_run_stay_finite_where_the_sea_has_no_values():
-    land = cases.landsurface()
-    land["lsm"][2, 3] = 0
-    for name in set(land.data_vars) - {"lsm", "rout_lat", "rout_lon"}:
-        land[name][..., 2, 3] = np.nan
-    model = HydroPyNN.from_landsurface(land, "float64")
-    _, series = model.run(cases.pack_weather(model, cases.forcing(land, 30)))
-    assert np.isfinite(series["dis"]).all()
 
 
 def test_is_a_row_without_area_in_its_second_column_refused():

@@ -39,19 +39,19 @@ def test_does_a_restart_give_the_numbers_of_one_long_run(model, weather):
 def test_is_a_run_of_members_the_runs_of_each(model, weather):
     default = model.default_parameters()
     members = Parameters(*(tf.stack([f, f * 0.9, f * 0.8]) for f in default))
-    _, together = model.run(weather, members, variables=("dis", "tws", "riverstor"))
+    _, together = model.run(weather, members, variables=VARIABLES)
     for k in range(3):
         one = Parameters(*(field[k] for field in members))
-        _, alone = model.run(weather, one, variables=("dis", "tws", "riverstor"))
+        _, alone = model.run(weather, one, variables=VARIABLES)
         for name, series in alone.items():
             np.testing.assert_allclose(together[name][:, k], series, rtol=1e-12, atol=1e-9)
 
 
 def test_is_the_program_compiled_once_for_all_years(model, weather):
-    model.run(weather.part(slice(0, 30)), variables=("qg", "qs"))
+    model.run(weather.part(slice(0, 30)), variables=VARIABLES)
     count = run_days.experimental_get_tracing_count()
-    state, _ = model.run(weather, variables=("qs", "qg"))
-    model.run(weather, state=state, variables=("qg", "qs"))
+    state, _ = model.run(weather, variables=VARIABLES[::-1])
+    model.run(weather, state=state, variables=VARIABLES)
     assert run_days.experimental_get_tracing_count() == count
 
 

@@ -1,6 +1,5 @@
 """Are the schemes compared on equal terms, with weights that belong to the study?"""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -10,13 +9,11 @@ import pandas as pd
 import pytest
 
 from hybridlib.learning import comparison, evaluation
-from hybridlib.learning.comparison import Trained
 from hybridlib.learning.evaluation import open_untrained
-from hybridlib.learning.run import CONFIG, HISTORY, WEIGHTS, Run, read_config
+from hybridlib.learning.run import HISTORY, WEIGHTS, Run, read_config
 from hybridlib.learning.settings import PRESETS, Settings
 from hybridlib.learning.training import train
 from hybridlib.study.schema import InputError
-from hybridlib.study.store import write_study
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +43,8 @@ def test_is_a_training_made_once_and_found_the_next_time(study, folders):
     assert comparison.find_or_train(study, "runs", 1, report=said.append) == folders
     after = {name: (path / WEIGHTS).stat().st_mtime_ns for name, (path,) in folders.items()}
     assert after == before
-    assert said[0].startswith(
-        "HydroPyNN(Q): none kept; a demonstration (steps: at most 1) in build"
-    )
+    none = "HydroPyNN(Q): none kept; a demonstration (steps: at most 1) in build"
+    assert said[0].startswith(none)
     assert len(pd.read_csv(folders["hybrid_q"][0] / HISTORY)) == 3
 
 
@@ -57,13 +53,10 @@ def test_are_kept_weights_taken_for_their_own_study_only(study, folders, tmp_pat
     said = []
     assert comparison.find_or_train(study, kept, 1, report=said.append) == folders
     assert [": weights kept in " in text for text in said] == [True, True]
-    groups = {
-        name: study.group(name).load()
-        for name in ("forcing", "landsurface", "attributes", "discharge")
-    }
-    more = groups["discharge"].assign(discharge=1.1 * groups["discharge"].discharge)
+    gauges = study.discharge.load()
+    more = gauges.assign(discharge=1.1 * gauges.discharge)
     for source, change in (("real", {}), ("twin", {"discharge": more})):
-        other = write_study(tmp_path / f"{source}.zarr", groups | change, {"source": source})
+        other = cases.remade_study(study, tmp_path, source, **change)
         found = comparison.find_or_train(other, kept, 1, report=lambda text: None)
         assert not {*found["hybrid_q"]} & {*folders["hybrid_q"]}
 
@@ -75,9 +68,9 @@ def test_is_a_training_of_no_step_refused_and_one_of_few_told(study, folders, ca
     comparison.caution(schemes)
     told = capsys.readouterr().out
     assert told.startswith("CAUTION: few steps of training, for show (HydroPyNN(Q), Hybrid(Q));")
-    long = {title: replace(one, config=one.config and one.config | {"epochs": 60})
-            for title, one in schemes.items()}  # fmt: skip
-    comparison.caution(long)
+    for title in ("HydroPyNN(Q)", "Hybrid(Q)"):
+        schemes[title].config.update(epochs=60)
+    comparison.caution(schemes)
     assert not capsys.readouterr().out
 
 
@@ -90,15 +83,12 @@ def test_is_only_a_finished_run_listed_among_schedules(study, folders, tmp_path)
     history = pd.read_csv(run / HISTORY)
     assert table.loc["one", "hours"] == pytest.approx(history.seconds.sum() / 3600)
     assert np.isnan(table.loc["one", "mean NSE of TWSA"]), "trained on discharge alone"
-    (tmp_path / "other").mkdir()
-    other = cases.tiny_study(tmp_path / "other")
-    assert not len(comparison.schedules(other, {"one": run}))
+    assert not len(comparison.schedules(cases.tiny_study(tmp_path), {"one": run}))
 
 
 def test_are_schedules_compared_by_the_last_step_of_the_refit(study, folders, tmp_path):
     two = shutil.copytree(folders["hybrid_q"][0], tmp_path / "two")
-    config = read_config(two) | {"members": 2, "choose": False}
-    (two / CONFIG).write_text(json.dumps(config))
+    cases.change_config(two, members=2, choose=False)
     rows = [("choose", 9.0, 0.1), ("fit", 5.0, 0.2), ("fit", 4.0, 0.6)]
     pd.DataFrame(
         {"phase": phase, "epoch": k, "loss_0": loss, "loss_1": 1.0, "nse_discharge_0": nse,
@@ -111,8 +101,7 @@ def test_are_schedules_compared_by_the_last_step_of_the_refit(study, folders, tm
 
 def test_are_runs_of_two_splits_not_compared(study, folders, tmp_path):
     other = shutil.copytree(folders["hybrid_q"][0], tmp_path / "other")
-    config = read_config(other) | {"train": "2002-2002"}
-    (other / CONFIG).write_text(json.dumps(config))
+    cases.change_config(other, train="2002-2002")
     with pytest.raises(InputError, match="trained on .*2002.*; expected"):
         comparison.open_all(study, folders | {"hybrid_q": [other]})
 
@@ -134,9 +123,8 @@ def test_do_shared_inputs_give_what_each_run_gives_alone(study, folders):
     alone = evaluation.simulate_members(*Run.open(folders["hybrid_q"][0]).model())
     np.testing.assert_array_equal(pairs["Hybrid(Q)"].discharge_simulated, alone.discharge_simulated)
     untrained = evaluation.simulate_members(*open_untrained(study, "hydropynn"))
-    np.testing.assert_array_equal(
-        pairs["HydroPyNN"].discharge_simulated, untrained.discharge_simulated
-    )
+    own = pairs["HydroPyNN"].discharge_simulated
+    np.testing.assert_array_equal(own, untrained.discharge_simulated)
     split = opened["HydroPyNN"].problem.split
     scores = {title: evaluation.score(pair, split) for title, pair in pairs.items()}
     medians = comparison.medians(scores)
@@ -149,21 +137,19 @@ def test_are_members_of_separate_runs_those_of_one_run(study, tmp_path):
     train(replace(settings, members=2), tmp_path / "one" / "hybrid_q")
     for seed in (0, 1):
         train(replace(settings, seed=seed), tmp_path / "each" / f"hybrid_q-member{seed}")
-    found = {
-        how: comparison.find_or_train(study, tmp_path / how, 1, report=lambda text: None)
+    one, each = (
+        comparison.find_or_train(study, tmp_path / how, 1, report=lambda text: None)
         for how in ("one", "each")
-    }
-    assert [path.name for path in found["each"]["hybrid_q"]] == [
-        "hybrid_q-member0", "hybrid_q-member1"]  # fmt: skip
-    one, each = (comparison.open_all(study, found[how])["Hybrid(Q)"] for how in ("one", "each"))
+    )
+    names = [path.name for path in each["hybrid_q"]]
+    assert names == ["hybrid_q-member0", "hybrid_q-member1"]
+    one, each = (comparison.open_all(study, found)["Hybrid(Q)"] for found in (one, each))
     for a, b in zip(one.learners, each.learners, strict=True):
         for ours, theirs in zip(a.get_weights(), b.get_weights(), strict=True):
             np.testing.assert_array_equal(ours, theirs)
     assert each.config["members"] == 2
-    pd.testing.assert_frame_equal(
-        one.history.drop(columns="seconds"),
-        each.history[one.history.columns].drop(columns="seconds"),
-    )
+    columns = one.history.columns.drop("seconds")
+    pd.testing.assert_frame_equal(one.history[columns], each.history[columns])
 
 
 def test_does_a_live_training_begin_untrained_and_get_better(study):
@@ -175,12 +161,11 @@ def test_does_a_live_training_begin_untrained_and_get_better(study):
 
 def test_does_bfloat16_change_one_year_of_pet_a_little(tmp_path):
     study = cases.tiny_study(tmp_path)
-    problem, (learner,) = open_untrained(study, "hybrid_qs_plus")
-    rng = np.random.default_rng(4)
-    last = learner.replacement.kernels[-1]
-    last.assign(rng.normal(0, 0.1, last.shape))
-    config = {"seed": 0, "replacement": "conv3d"}
-    table = comparison.loss_by_precision(Trained(problem, [learner], config, None))
+    trained = cases.untrained(study, "hybrid_qs_plus")
+    last = trained.learners[0].replacement.kernels[-1]
+    last.assign(np.random.default_rng(4).normal(0, 0.1, last.shape))
+    trained.config.update(seed=0, replacement="conv3d")
+    table = comparison.loss_by_precision(trained)
     assert table.loc["float32", "pet_difference"] == 0.0
     assert 0.0 < table.loc["bfloat16", "pet_difference"] < 0.1
     assert table.loss.float32 == pytest.approx(table.loss.bfloat16, rel=0.01)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import shutil
 
@@ -13,7 +12,6 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from hybridlib.cli import main
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.hydropy.simulate import study_model, study_weather
 from hybridlib.learning import evaluation
@@ -70,17 +68,9 @@ def copy(run, tmp_path):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
+def command(capsys):
     """Run `hybridlib evaluate`; return its exit code, what it printed and its error, or all."""
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["hybridlib", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        printed, told = capsys.readouterr()
-        return end.value.code, printed, " ".join(told.split()).rpartition("Error: ")[2]
-
-    return run
+    return lambda *arguments: cases.run_command(capsys, "evaluate", *arguments)
 
 
 def _by_hand(simulated, observed):
@@ -190,8 +180,7 @@ def test_does_the_command_print_what_it_writes(copy, scores, command):
 def test_is_a_run_evaluated_from_another_folder_with_its_study_elsewhere(
     study, copy, scores, command, tmp_path
 ):
-    config = json.loads((copy / CONFIG).read_text())
-    (copy / CONFIG).write_text(json.dumps(config | {"study": "gone.zarr"}))
+    cases.change_config(copy, study="gone.zarr")
     code, _, told = command("--run", copy)
     assert code == 2 and told.startswith("gone.zarr: no prepared study here")
     moved = shutil.copytree(study.path, tmp_path / "moved.zarr")
@@ -214,22 +203,21 @@ def test_is_an_untrained_scheme_scored_without_gravimetry(command, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "give either --run, or --scheme with --study"),
-        (("--scheme=hydropynn",), "give either --run, or --scheme with --study"),
-        (("--run={run}", "--scheme=hydropynn"), "give either --run, or --scheme with --study"),
-        (("--run={run}", "--train-years=2002-2002"), "a run is scored in its own years"),
-        (("--run=nowhere",), "nowhere: no run here; expected a config.json"),
-        (("--scheme=lstm", "--study={study}"), "scheme 'lstm' is unknown; expected one of"),
+        ("", "give either --run, or --scheme with --study"),
+        ("--scheme=hydropynn", "give either --run, or --scheme with --study"),
+        ("--run={run} --scheme=hydropynn", "give either --run, or --scheme with --study"),
+        ("--run={run} --train-years=2002-2002", "a run is scored in its own years"),
+        ("--run=nowhere", "nowhere: no run here; expected a config.json"),
+        ("--scheme=lstm --study={study}", "scheme 'lstm' is unknown; expected one of"),
         (
-            ("--scheme=hydropynn", "--study={study}", "--validation-years=2003-2004"),
+            "--scheme=hydropynn --study={study} --validation-years=2003-2004",
             "training 2002-2003 and validation 2003-2004 overlap",
         ),
     ],
 )
 def test_is_a_command_refused_that_names_no_model(arguments, told, run, study, command):
-    given = [argument.format(run=run, study=study.path) for argument in arguments]
-    code, printed, message = command(*given)
-    assert code == 2 and not printed and message.startswith(told)
+    code, printed, message = command(*arguments.format(run=run, study=study.path).split())
+    assert code == 2 and not printed and told in message
 
 
 def _no_weights(folder, problem):
@@ -263,11 +251,7 @@ def _weights_of_another_basin(folder, problem):
 
 
 def _settings(**changes):
-    def change(folder, problem):
-        config = json.loads((folder / CONFIG).read_text())
-        (folder / CONFIG).write_text(json.dumps(config | changes))
-
-    return change
+    return lambda folder, problem: cases.change_config(folder, **changes)
 
 
 def _no_digest(folder, problem):
@@ -299,10 +283,10 @@ def test_is_a_run_refused_whose_parts_do_not_fit_and_nothing_written(
     spoil, told, copy, model, command
 ):
     spoil(copy, model[0])
-    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    before = cases.contents(copy)
     code, printed, message = command("--run", copy)
     assert code == 2 and not printed and told in message
-    assert before == {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    assert cases.contents(copy) == before
 
 
 def test_do_weights_know_their_configuration_by_its_values_alone(run):
@@ -329,8 +313,7 @@ def test_are_old_scores_kept_when_the_disk_is_full(scores, tmp_path):
     assert path.read_text() == "old scores" and list(tmp_path.iterdir()) == [path]
 
 
-def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(tmp_path):
-    study = cases.tiny_study(tmp_path)
+def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(study):
     problem, learners = evaluation.open_untrained(study, "hydropynn")
     pairs = evaluation.simulate_members(problem, learners)
     assert "evap_true" not in pairs and "evap" not in evaluation.score(pairs, problem.split)
@@ -338,30 +321,19 @@ def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(tmp_path)
     scores = evaluation.score(perfect, problem.split).evap
     assert scores.sel(metric="NSE").values.tolist() == [[1.0], [1.0]]
     assert scores.sel(metric="RMSE").values.tolist() == [[0.0], [0.0]]
-    parameters, pet = problem.driven_by(learners)
-    weather = problem.weather._replace(pet=pet)
-    _, series = problem.model.run(weather, parameters, problem.start, ["evap"])
-    january = np.asarray(series["evap"])[:31]
-    assert pairs.evap_simulated[0, 0] == pytest.approx(january.mean(), rel=1e-5)  # equal areas
 
 
-def test_is_the_score_of_evapotranspiration_that_of_area_means_in_mm_a_day(tmp_path):
-    study = cases.add_truth(cases.tiny_study(tmp_path))
-
-    def one_large(land):
-        land["area"][1, 2] *= 5
-        return land
-
-    study = cases.changed_study(study, tmp_path, "landsurface", one_large)
+def test_is_the_score_of_evapotranspiration_that_of_area_means_in_mm_a_day(study, tmp_path):
+    large = ("landsurface", cases.put("area", 5 * 2.5e9, 1, 2))
+    study = cases.add_truth(cases.changed_study(study, tmp_path, *large))
     problem, learners = evaluation.open_untrained(study, "hydropynn")
     pairs = evaluation.simulate_members(problem, learners)
     weights = study.landsurface.area / study.landsurface.area.sum()
     daily = (0.9 * SECONDS_PER_DAY * study.forcing.evspsblpot * weights).sum(("lat", "lon"))
     true = daily.resample(time="MS").mean().values
     np.testing.assert_allclose(pairs.evap_true, true, rtol=1e-5)
-    _, series = problem.model.run(
-        problem.weather, learners[0].parameters(), problem.start, ["evap"]
-    )
+    driven = problem.weather, learners[0].parameters(), problem.start
+    _, series = problem.model.run(*driven, ["evap"])
     land = study.basin.pack(weights)
     march = np.asarray(series["evap"])[59:90] @ land
     assert pairs.evap_simulated[0, 2] == pytest.approx(march.mean(), rel=1e-5)
@@ -372,8 +344,7 @@ def test_is_the_score_of_evapotranspiration_that_of_area_means_in_mm_a_day(tmp_p
     assert scores.sel(metric="NSE") == pytest.approx(expected, rel=1e-5) and expected < 0.99
 
 
-def test_is_a_record_evaluated_that_begins_within_a_month(tmp_path):
-    study = cases.tiny_study(tmp_path)
+def test_is_a_record_evaluated_that_begins_within_a_month(study, tmp_path):
     late = slice("2001-01-15", None)
     study = cases.changed_study(study, tmp_path, "forcing", lambda f: f.sel(time=late))
     pairs = evaluation.simulate_members(*evaluation.open_untrained(study, "hydropynn"))

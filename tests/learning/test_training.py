@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import json
 import os
 import re
 import shutil
@@ -12,15 +11,14 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from math import inf, nan
 from pathlib import Path
 
 import cases
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
-from hybridlib.cli import main
 from hybridlib.hydropy import adjoint
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.parameters import Parameters
@@ -29,7 +27,7 @@ from hybridlib.learning.run import CHECKPOINT, CONFIG, HISTORY, LOCK, WEIGHTS
 from hybridlib.learning.settings import PRESETS, Settings
 from hybridlib.learning.training import Fit, TrainingError, train
 from hybridlib.study.schema import InputError
-from hybridlib.study.store import Study, write_group
+from hybridlib.study.store import Study
 
 STEPS = ["choose", "choose", "choose", "fit", "fit"]
 """Phases of the steps of a run with two epochs: the third one of the choice only looks."""
@@ -74,24 +72,9 @@ def _settings(study: Study, **options) -> Settings:
     return Settings(**{"scheme": "hydropynn_qs", "study": str(study.path), "epochs": 2} | options)
 
 
-def _weights(folder: Path) -> dict[str, np.ndarray]:
-    found = {}
-
-    def keep(name, item):
-        if isinstance(item, h5py.Dataset):
-            found[name] = item[...]
-
-    with h5py.File(folder / WEIGHTS) as file:
-        file.visititems(keep)
-    return found
-
-
 def _expect_same(folder: Path, other: Path, why: str = "") -> None:
     """See that two runs ended with the same bits and told the same story."""
-    ours, theirs = _weights(folder), _weights(other)
-    assert list(ours) == list(theirs), why
-    for name in theirs:
-        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=f"{why} {name}")
+    cases.expect_same_weights(folder, other, why)
     stories = [pd.read_csv(run / HISTORY).drop(columns="seconds") for run in (folder, other)]
     pd.testing.assert_frame_equal(*stories)
     names = [{p.name for p in run.rglob("*")} for run in (folder, other)]
@@ -200,12 +183,6 @@ def test_does_a_killed_ensemble_with_conv3d_go_on_to_the_weights_of_another_proc
     _expect_same(tmp_path / "deterministic", pair)
 
 
-def test_does_a_finished_run_stay_as_it_is_when_it_is_resumed(study, whole, tmp_path):
-    folder = shutil.copytree(whole, tmp_path / "run")
-    train(_settings(study), folder, resume=True)
-    _expect_same(folder, whole)
-
-
 def test_has_the_history_one_row_a_step_and_reaches_the_progress_nothing_left(whole, rows):
     history = pd.read_csv(whole / HISTORY)
     assert list(history.phase) == STEPS
@@ -220,8 +197,8 @@ def test_does_a_seed_decide_the_weights_and_is_a_member_a_run_of_its_own_seed(
     study, pair, tmp_path
 ):
     train(_settings(study, **PAIR | {"members": 1, "seed": 1}), tmp_path)
-    first, second = ([*_weights(pair).values()][part] for part in (slice(16), slice(16, None)))
-    weights = _weights(tmp_path).values()
+    both, weights = (list(cases.stored_weights(run).values()) for run in (pair, tmp_path))
+    first, second = both[:16], both[16:]
     assert max(np.abs(a - b).max() for a, b in zip(first, weights, strict=True)) > 0.1
     # Not bit for bit: the program of two members rounds otherwise. A step is 5e-3 long.
     for ours, alone in zip(second, weights, strict=True):
@@ -240,8 +217,8 @@ def test_are_validation_years_never_read(study, whole, tmp_path):
 
         return change
 
-    other = cases.changed_study(study, tmp_path, "discharge", spoil("discharge"))
-    write_group(other.path, "twsa", spoil("twsa")(other.twsa.load()))
+    changes = ("discharge", spoil("discharge"), "twsa", spoil("twsa"))
+    other = cases.changed_study(study, tmp_path, *changes)
     train(_settings(other), tmp_path / "run")
     _expect_same(tmp_path / "run", whole)
 
@@ -259,37 +236,30 @@ def test_do_the_rival_and_half_precision_train_without_tracing_anything_twice(
     settings = _settings(study, scheme="hybrid_qs_plus", epochs=1, **option)
     train(settings, tmp_path / "run", progress=count)
     assert len(counts) == 3 and counts.count(counts[0]) == 3
-    weights = _weights(tmp_path / "run")
+    weights = cases.stored_weights(tmp_path / "run")
     assert len(weights) == 16 and all(np.isfinite(values).all() for values in weights.values())
-    config = json.loads((tmp_path / "run" / CONFIG).read_text())
-    assert option.items() <= config.items()
-
-
-def _endless_rain(problem):
-    rain = problem.weather.rainf.numpy()
-    rain[500, 3] = np.inf
-    return replace(problem, weather=problem.weather._replace(rainf=tf.constant(rain)))
-
-
-def _lost_groundwater(problem):
-    water = problem.start.groundwstor.numpy()
-    water[5] = np.nan
-    return replace(problem, start=problem.start._replace(groundwstor=tf.constant(water)))
+    assert option.items() <= run.read_config(tmp_path / "run").items()
 
 
 @pytest.mark.parametrize(
-    ("spoil", "place"),
+    ("part", "name", "at", "value", "place"),
     [
-        (_endless_rain, "rainf at lat -2.25, lon -58.75 on 2002-05-16 (weather), member 0"),
-        (_lost_groundwater, "qg at lat -2.75, lon -59.75 on 2001-01-01, member 0"),
+        ("weather", "rainf", 6003, inf, "rainf at lat -2.25, lon -58.75 on 2002-05-16 (weather)"),
+        ("start", "groundwstor", 5, nan, "qg at lat -2.75, lon -59.75 on 2001-01-01"),
     ],
 )
 def test_is_the_first_number_that_is_not_finite_named_with_its_cell_and_day(
-    study, spoil, place, tmp_path, monkeypatch
+    study, part, name, at, value, place, tmp_path, monkeypatch
 ):
+    def spoil(problem):
+        fields = getattr(problem, part)
+        spoilt = getattr(fields, name).numpy()
+        spoilt.flat[at] = value
+        return replace(problem, **{part: fields._replace(**{name: tf.constant(spoilt)})})
+
     build = run.build_problem
     monkeypatch.setattr(run, "build_problem", lambda *given: spoil(build(*given)))
-    told = f"epoch 0 of phase choose: loss or gradient is not finite: {place}; "
+    told = f"epoch 0 of phase choose: loss or gradient is not finite: {place}, member 0; "
     with pytest.raises(TrainingError, match=re.escape(told)):
         train(_settings(study), tmp_path / "run")
 
@@ -340,26 +310,33 @@ def test_is_nothing_lost_when_the_disk_is_full(study, whole, file, tmp_path, mon
 
 
 @pytest.fixture
-def command(study, tmp_path, monkeypatch, capsys):
+def command(study, tmp_path, capsys):
     """Run `hybridlib train` on a folder; return its exit code and its error, or all it told."""
 
     def run(*arguments, folder=tmp_path / "run", scheme="hydropynn_qs", study=study, epochs=2):
         given = {"scheme": scheme, "study": study.path, "run": folder, "epochs": epochs}
         options = [f"--{name}={value}" for name, value in given.items()]
-        monkeypatch.setattr("sys.argv", ["hybridlib", "train", *options, *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        told = " ".join(capsys.readouterr().err.split())
-        return end.value.code, told.rpartition("Error: ")[2]
+        return cases.run_command(capsys, "train", *options, *arguments)[::2]
 
     return run
+
+
+@pytest.fixture
+def refused(command, tmp_path):
+    """See that the command writes nothing and says why."""
+
+    def refused(told, *arguments, **options):
+        code, message = command(*arguments, **options)
+        assert code == 2 and message.startswith(told)
+        assert not (tmp_path / "run").exists()
+
+    return refused
 
 
 def test_does_a_folder_that_cannot_be_written_end_in_one_sentence(command, tmp_path):
     (tmp_path / "file").write_text("a report")
     below = tmp_path / "file" / "run"
-    kept = "what stood there is kept"
-    told = f"{below / LOCK}: cannot be written (Not a directory); {kept}"
+    told = f"{below / LOCK}: cannot be written (Not a directory); what stood there is kept"
     assert command(folder=below) == (1, told)
     assert (tmp_path / "file").read_text() == "a report"
 
@@ -385,10 +362,8 @@ def test_does_a_folder_that_cannot_be_written_end_in_one_sentence(command, tmp_p
         ("--study=no.zarr", "no.zarr: no prepared study here"),
     ],
 )
-def test_is_a_setting_refused_before_anything_is_written(arguments, told, command, tmp_path):
-    code, message = command(arguments)
-    assert code == 2 and message.startswith(told)
-    assert not (tmp_path / "run").exists()
+def test_is_a_setting_refused_before_anything_is_written(arguments, told, refused):
+    refused(told, arguments)
 
 
 @pytest.mark.parametrize(
@@ -398,25 +373,15 @@ def test_is_a_setting_refused_before_anything_is_written(arguments, told, comman
         ("hybrid_qs_plus", "radiation", "forcing has no huss, ps, sfcwind, rsds, rlds"),
     ],
 )
-def test_is_a_study_refused_that_lacks_what_the_scheme_needs(
-    scheme, lacks, told, command, tmp_path
-):
+def test_is_a_study_refused_that_lacks_what_a_scheme_needs(scheme, lacks, told, refused, tmp_path):
     poor = cases.tiny_study(tmp_path, **{lacks: False})
-    code, message = command(scheme=scheme, study=poor)
-    assert code == 2 and message.startswith(f"{poor.path}: {told}")
-    assert not (tmp_path / "run").exists()
+    refused(f"{poor.path}: {told}", scheme=scheme, study=poor)
 
 
-def test_is_missing_weather_refused_with_its_cell_and_day(study, command, tmp_path):
-    def spoil(weather):
-        weather.pr[100, 1, 2] = np.nan
-        return weather
-
-    other = cases.changed_study(study, tmp_path, "forcing", spoil)
-    code, message = command(study=other)
+def test_is_missing_weather_refused_with_its_cell_and_day(study, refused, tmp_path):
+    other = cases.changed_study(study, tmp_path, "forcing", cases.put("pr", np.nan, 100, 1, 2))
     place = "at lat -2.75, lon -59.25 on 2001-04-11"
-    assert code == 2 and message.startswith(f"{other.path}: pr is missing (NaN) {place}")
-    assert not (tmp_path / "run").exists()
+    refused(f"{other.path}: pr is missing (NaN) {place}", study=other)
 
 
 def _silent(*gauges):
@@ -441,23 +406,18 @@ def test_is_a_gauge_that_cannot_be_scored_named_and_left_out(study, command, tmp
     assert scores.nse_discharge_0.between(-1.0, 1.0).all()
 
 
-def test_is_a_study_refused_in_which_no_gauge_can_be_scored(study, command, tmp_path):
+def test_is_a_study_refused_in_which_no_gauge_can_be_scored(study, refused, tmp_path):
     other = cases.changed_study(study, tmp_path, "discharge", _silent("mouth", "middle", "head"))
-    code, message = command(study=other)
-    assert code == 2 and "discharge: no station can be scored in 2002-2003" in message
-    assert not (tmp_path / "run").exists()
+    refused("discharge: no station can be scored in 2002-2003", study=other)
 
 
 def test_is_another_run_or_anything_else_in_the_folder_left_alone(command, whole, tmp_path):
-    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    before = cases.contents(whole)
     told = f"{whole}: a run is here; --resume goes on with it, or name another"
     assert command(folder=whole) == (2, told)
-    code, message = command("--resume", "--seed=1", folder=whole)
-    assert (code, message) == (
-        2,
-        f"{whole / CONFIG}: the run here has seed 0; 1 is asked for",
-    )
-    assert before == {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    told = f"{whole / CONFIG}: the run here has seed 0; 1 is asked for"
+    assert command("--resume", "--seed=1", folder=whole) == (2, told)
+    assert cases.contents(whole) == before
     (tmp_path / "notes.txt").write_text("mine")
     for folder, what in (
         (tmp_path, "holds files that are no run"),
@@ -496,11 +456,12 @@ def _of_another_basin(path):
     np.savez(path, **arrays)
 
 
-def test_is_a_training_that_has_ended_left_as_it_is(whole, command, tmp_path):
-    folder = shutil.copytree(whole, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+@pytest.mark.parametrize("lost", ["nothing", "checkpoints"])
+def test_is_a_training_that_has_ended_left_as_it_is(whole, command, tmp_path, lost):
+    folder = shutil.copytree(whole, tmp_path / "run", ignore=shutil.ignore_patterns(lost))
+    before = cases.contents(folder)
     assert command("--resume")[0] == 0
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert cases.contents(folder) == before
 
 
 def test_is_a_checkpoint_without_its_configuration_refused(whole, command, tmp_path):

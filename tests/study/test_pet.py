@@ -133,11 +133,12 @@ def test_does_float32_stay_float32_and_close(weather):
 def test_does_a_formula_chosen_by_name_run_on_grids_and_on_cells(weather, formula):
     lat, lon = np.array([2.0, -8.0]), np.array([-60.0, -59.0, -58.0])
     grid = weather.to_xarray().rename(index="time").expand_dims(lat=lat, lon=lon, axis=(1, 2))
-    cells = grid.stack(cell=("lat", "lon")).reset_index("cell")
+    before, cells = grid.copy(deep=True), grid.stack(cell=("lat", "lon")).reset_index("cell")
     by_grid = pet.potential_evaporation(grid, formula)
     by_cell = pet.potential_evaporation(cells, formula)
     assert by_grid.attrs["units"] == "kg m-2 s-1" and by_grid.dims == ("time", "lat", "lon")
     np.testing.assert_array_equal(by_grid.values.reshape(by_cell.shape), by_cell.values)
+    xr.testing.assert_identical(grid, before)
     if formula == "hargreaves-samani":
         assert (by_grid.isel(lat=0) != by_grid.isel(lat=1)).any()
 
@@ -148,10 +149,3 @@ def test_does_a_missing_variable_or_formula_say_its_name(weather):
         pet.potential_evaporation(forcing)
     with pytest.raises(InputError, match="thornthwaite"):
         pet.potential_evaporation(forcing, "thornthwaite")
-
-
-def test_is_a_dataset_left_unchanged(weather):
-    forcing = xr.Dataset.from_dataframe(weather).rename(index="time")
-    before = forcing.copy(deep=True)
-    pet.potential_evaporation(forcing, "priestley-taylor")
-    xr.testing.assert_identical(forcing, before)

@@ -21,10 +21,10 @@ FEW = 40
 
 
 def _constants() -> dict[str, object]:
-    """Numbers, words and tables of them that the modules of a twin name."""
-    modules = (geography, landsurface, weather, nature)
-    named = [(module, name) for module in modules for name in vars(module) if name.isupper()]
-    found = {f"{m.__name__.rpartition('.')[2]}.{name}": getattr(m, name) for m, name in named}
+    """Numbers, words and tables of them that the modules of a twin name, wherever they stand."""
+    found: dict[str, object] = {}
+    for module in (geography, landsurface, weather, nature):
+        found |= {name: value for name, value in vars(module).items() if name.isupper()}
     return {name: _plain(value) for name, value in found.items() if _is_plain(value)}
 
 
