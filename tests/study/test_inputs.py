@@ -8,9 +8,10 @@ import xarray as xr
 
 from hybridlib.cli import main
 from hybridlib.hydropy.simulate import OUTPUT, simulate, study_model, study_weather
+from hybridlib.study.basin import Basin
 from hybridlib.study.instruments import total_water_anomaly
 from hybridlib.study.metrics import nse
-from hybridlib.study.prepare import prepare
+from hybridlib.study.prepare import place_gauges, prepare
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import open_study
 
@@ -272,6 +273,18 @@ def test_does_a_gauge_stay_where_no_area_fits(files, tmp_path):
     spoil("discharge", _set("area", 3.0e5, 0))
     study = prepare(*paths.values(), tmp_path / "study.zarr")
     assert not bool(study.discharge.snapped[0]) and float(study.discharge.cell_lat[0]) == -3.25
+
+
+@pytest.mark.parametrize(
+    ("published", "lat"),
+    [(78e3, -5.25), (85e3, -5.75), (60e3, -4.75), (100e3, -5.25), (np.nan, -5.25)],
+)
+def test_does_a_gauge_move_only_from_an_area_that_does_not_fit_to_one_that_does(published, lat):
+    """Its own cell drains 70,000 km2, the one below 80,000, the one above 60,000; 15 % fit."""
+    places = {"station_lat": [-5.25], "station_lon": [-58.75], "area": [published]}
+    gauges = xr.Dataset({k: ("station", v) for k, v in places.items()}, {"station": ["Mouth"]})
+    placed = place_gauges(gauges, Basin.from_landsurface(cases.landsurface(8, 4)), "file")
+    assert placed.cell_lat.item() == lat and placed.snapped.item() == (lat != -5.25)
 
 
 def test_is_a_prepared_study_what_went_in(files, tmp_path):
