@@ -60,8 +60,9 @@ def test_is_a_series_without_variation_given_no_correlation():
     assert correlation(1e-9 * true, true) == pytest.approx(1.0)  # another unit
     assert np.isnan(correlation(np.full(3, 0.05, np.float32), true))
     assert np.isnan(correlation(np.full(3, np.nan), true))
-    rounded = 1e6 - np.array([0.0, 1.0, 0.0])  # by no more than a millionth of its size
-    assert np.isnan(correlation(rounded, true)) and np.isnan(correlation(true, rounded))
+    for change in (0.5, 1.0):  # by no more than a millionth of its size
+        rounded = 1e6 - np.array([0.0, change, 0.0])
+        assert np.isnan(correlation(rounded, true)) and np.isnan(correlation(true, rounded))
     found = correlation(np.array([[2.0, 1.0], [np.nan, 1.0], [8.0, 1.0]]), np.array([true] * 2).T)
     assert found[0] == pytest.approx(1.0) and np.isnan(found[1])
 
