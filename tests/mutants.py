@@ -52,9 +52,7 @@ MODULES = {
     "instruments": Asked("hybridlib/study/instruments.py", ("tests/study/test_instruments.py",)),
     "routing": Asked("hybridlib/hydropy/routing.py", ("tests/hydropy/test_routing.py",)),
     "objective": Asked("hybridlib/learning/objective.py", ("tests/learning/test_objective.py",)),
-    "settings": Asked(
-        "hybridlib/learning/settings.py", ("tests/learning/test_training.py", "-k", "setting")
-    ),
+    "settings": Asked("hybridlib/learning/settings.py", ("tests/learning/test_settings.py",)),
     "budget": Asked("hybridlib/analysis/budget.py", ("tests/analysis/test_budget.py",)),
     "rules": Asked("hybridlib/findings/rules.py", ("tests/findings/test_claims.py",)),
 }
@@ -182,7 +180,7 @@ def results(name: str, most: int, known: dict[str, dict], progress: Progress) ->
             with RESULTS.open("a") as file:
                 file.write(json.dumps(known[keys[source]]) + "\n")
             progress.update(task, advance=1, refresh=True)
-        limit = 10.0 + 4.0 * known[keys[own]]["seconds"]
+        limit = 20.0 + 5.0 * known[keys[own]]["seconds"]
     return [known[key] | {"source": source} for source, key in keys.items()]
 
 
@@ -194,10 +192,12 @@ def difference(file: str, own: str, other: str) -> str:
 
 
 def main(
-    only: Annotated[str, typer.Option(help=f"One of {', '.join(MODULES)}.")] = "",
+    only: Annotated[str, typer.Option(metavar="NAME", help="One module.")] = "",
     most: Annotated[int, typer.Option(min=1, help="Mutants a module.")] = 80,
 ) -> None:
     """Count the mutants that the tests notice, and show those that they do not."""
+    if only and only not in MODULES:
+        raise typer.BadParameter(f"'{only}' is unknown; expected one of: {', '.join(MODULES)}")
     os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
     for name in SLOW.split():
         importlib.import_module(name)
