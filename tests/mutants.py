@@ -146,14 +146,13 @@ def answers(asked: Asked, sources: list[str], limit: float) -> Iterator[tuple[st
                 running[child] = source, time.monotonic()
             time.sleep(0.05)
             for child, (source, begin) in list(running.items()):
-                seconds = time.monotonic() - begin
-                outcome = "killed" if child.exitcode else "survived"
-                if child.exitcode is None:
-                    if seconds < limit:
-                        continue
-                    outcome = "timeout"
+                seconds, code = time.monotonic() - begin, child.exitcode
+                if code is None and seconds < limit:
+                    continue
+                if code is None:
                     os.killpg(child.pid, signal.SIGKILL)
                     child.join()
+                outcome = "timeout" if code is None else "killed" if code else "survived"
                 del running[child]
                 yield source, outcome, round(seconds, 2)
 
