@@ -74,10 +74,18 @@ def test_does_the_line_go_on_at_the_end_of_the_record():
     assert found == pytest.approx({"2004-11": -15.5 / 30.5, "2004-12": 46 / 30.5})
 
 
+def test_is_storage_in_the_middle_of_a_month_that_months_own():
+    assert shares("2003-02-15") == pytest.approx({"2003-02": 1.0})
+    # Mid-January is 28.5 days before the day before, the middle of February 1 day after it.
+    near = {"2003-01": 1 / 29.5, "2003-02": 28.5 / 29.5}
+    assert shares("2003-02-14") == pytest.approx(near)
+
+
 def test_is_a_turn_unknown_where_no_two_months_are_near():
     gap = ["2003-11-01", "2003-12-01", "2004-01-01"]
     assert np.isnan(list(shares("2004-01-01", gap).values())).all()
     assert np.isnan(list(shares("2002-01-01").values())).all()
+    assert np.isnan(list(shares("2002-10-01").values())).all(), "one month makes no line"
     later = gap[:2]
     assert np.isnan(list(shares("2004-01-01", later).values())).all(), "no line goes on inside"
 
@@ -225,6 +233,7 @@ def test_do_biases_add_up_to_zero_and_dots_to_their_bar(study, ledger, series):
     found = budget.biases(budgets, observed, "head", ALL).loc["own"]
     assert found.dS + found.Q + found.ET == pytest.approx(0.0, abs=1e-9)
     assert abs(found.Q) > 1.0
+    assert budget.mean_budget(observed, budget.counted_years(observed, ALL)).Q.units == "mm a-1"
     years = budget.annual_biases(budgets, observed, "head", ALL)
     assert years.year.values.tolist() == [2002, 2003, 2004]
     assert float(years.Q.mean()) == pytest.approx(found.Q)
@@ -252,7 +261,9 @@ def test_are_boxes_weighed_by_their_area_inside(study):
     one = boxes.isel(box=[0])
     np.testing.assert_allclose(budget.box_shares(basin, inside, one), [[1], [1]])
     far = inside[1:].copy()
-    far[0, [0, -1]] = 0.2, 0.8
+    far[0, [0, -1]] = 1 / 3, 2 / 3
+    np.testing.assert_allclose(budget.box_shares(basin, far, one), [[1]])
+    far[0, [0, -1]] = 0.3, 0.7
     assert np.isnan(budget.box_shares(basin, far, one)).all(), "less than a third is covered"
 
 
@@ -284,6 +295,8 @@ def test_is_runoff_known_without_gravimetry(tmp_path):
     observed = budget.annual_budget(ledger, budget.observed_series(study, study.days))
     assert observed.Q.notnull().all() and observed.ET.isnull().all()
     assert budget.counted_years(observed, ALL).all()
+    with pytest.raises(InputError, match="expected one of: 2001, 2002, 2003, 2004"):
+        budget.require_years(observed, "head", Period(2010, 2012))
     bias = budget.biases({"same": observed}, observed, "head", ALL).loc["same"]
     assert bias.Q == 0 and np.isnan(bias.ET)
 
@@ -335,7 +348,8 @@ def test_does_member_choose_one_of_the_trained_and_leave_the_untrained(untrained
     problem = replace(untrained.problem, scheme=SCHEMES["hydropynn_qs"])
     trained = replace(untrained, problem=problem, learners=[own, other])
     pair = {"a": untrained, "b": trained}
-    first, second, mean = (budget.simulate_schemes(pair, member) for member in (0, 1, -1))
+    first, second, mean = (budget.simulate_schemes(pair, *member) for member in ((0,), (1,), ()))
+    xr.testing.assert_identical(mean["b"], budget.simulated_series(trained))
     for found in (first, second, mean):
         xr.testing.assert_identical(found["a"], series)
     xr.testing.assert_identical(first["b"], series)
@@ -361,8 +375,11 @@ def test_is_evapotranspiration_told_beside_the_water_balance(study, ledger, seri
 
 def test_does_the_table_count_areas_and_years(study, ledger):
     observed = budget.annual_budget(ledger, budget.observed_series(study, study.days))
-    table = budget.catchment_table(study, ledger, budget.counted_years(observed, ALL))
+    areas = study.discharge.assign(area=("station", [7e3, 5e3, 3e3]))
+    known = SimpleNamespace(discharge=areas)
+    table = budget.catchment_table(known, ledger, budget.counted_years(observed, ALL))
     assert table.years.tolist() == [2, 2, 3]
+    assert table["published (1000 km²)"].tolist() == [7, 5, 3]
     assert table["in boxes (%)"].tolist() == pytest.approx([100, 100, 100])
     assert table.loc["mouth", "area in the network (1000 km²)"] == pytest.approx(
         study.basin.area.sum() / 1e9

@@ -366,6 +366,31 @@ def test_are_kinds_of_network_compared_from_one_run_each(performed):
         results.rivals(gathered, [("space", "conv3d")], "hybrid_q")
 
 
+@pytest.mark.parametrize(
+    ("split", "part", "expected"),
+    [
+        ("temporal", "training", [3, 4]),
+        ("temporal", "validation", [5, 6]),
+        ("spatial", "training", [5, 2]),
+        ("spatial", "validation", [3, 8]),
+        ("spatiotemporal", "training", [5, 2]),
+        ("spatiotemporal", "validation in time", [7, 4]),
+        ("spatiotemporal", "validation in space", [1, 6]),
+        ("spatiotemporal", "validation in both", [3, 8]),
+    ],
+)
+def test_which_years_and_gauges_are_a_part(split, part, expected):
+    """Two folds, the first of which holds out gauge a, the second gauge b."""
+    dims = ("run", "metric", "period", "station")
+    scores = np.arange(1.0, 9.0).reshape(2, 1, 2, 2)
+    held_out = [[split != "temporal", False], [False, split != "temporal"]]
+    keys = {key: ("run", [split] * 2) for key in results.KEYS}
+    coords = {"metric": ["NSE"], "period": ["train", "validation"], "station": ["a", "b"]}
+    coords |= keys | {"member": ("run", [0, 0]), "held_out": (("run", "station"), held_out)}
+    both = xr.Dataset({"discharge": (dims, scores)}, coords)
+    assert results.part_of(both, "discharge", part).values.tolist() == [expected]
+
+
 def test_are_statistics_those_of_known_numbers():
     better = xr.DataArray([[0.9, 0.8, 0.7, 0.95, np.nan]], dims=("member", "station"))
     worse = xr.DataArray([[0.6, 0.7, 0.3, 0.75, 0.5]], dims=("member", "station"))

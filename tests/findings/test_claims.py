@@ -9,7 +9,16 @@ import pytest
 
 from hybridlib.analysis import schemes, water
 from hybridlib.findings import claims, page
-from hybridlib.findings.rules import COLUMNS, Claim, Verdicts, judge, side_by_side
+from hybridlib.findings.rules import (
+    COLUMNS,
+    GIVEN,
+    Claim,
+    Verdicts,
+    each,
+    judge,
+    judge_all,
+    side_by_side,
+)
 from hybridlib.learning.schemes import TRUTH
 from hybridlib.publish.notebooks import NOTEBOOKS
 
@@ -175,17 +184,21 @@ def test_are_verdicts_that_depend_on_the_years_both_given():
     other.loc["Hybrid(Q)", "ΔS bias"] = 11
     both = {"2013-2016": water_budget(), "2003-2016": other}
 
-    def joined():
-        each = {when: claims.verdicts("budget", water.measures(one)) for when, one in both.items()}
-        return side_by_side(each).table
+    def joined(all_numbers=False):
+        told = {when: claims.verdicts("budget", water.measures(one)) for when, one in both.items()}
+        return side_by_side(told, all_numbers).table
 
     same = joined()
     assert set(same.verdict.drop(8)) == {"reproduced"}
     assert same.here[1] == "ΔS bias: Hybrid(Q) 26"
+    all_told = "ΔS bias: Hybrid(Q) 26 (2013-2016); ΔS bias: Hybrid(Q) 11 (2003-2016)"
+    assert joined(all_numbers=True).here[1] == all_told
     other.loc["Hybrid(Q)", "ΔS bias"] = 9
     apart = joined().verdict
     assert apart[1] == "reproduced (2013-2016); not reproduced (2003-2016)"
     assert apart[2] == "reproduced"
+    del both["2003-2016"]
+    assert joined(all_numbers=True).here[1] == same.here[1], "one period needs no name"
 
 
 @pytest.mark.parametrize(
@@ -201,6 +214,34 @@ def test_does_a_test_that_decides_nothing_leave_the_claim_undecided(p, verdict):
     assert judged(0.8, 0.5, -0.2, 0.001) == "not reproduced"
     assert judged(0.79, 0.8, 0.01, 0.001) == "undecided"
     assert judged(0.5, 0.8, -0.2, 0.001) == "undecided", "medians and means disagree"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "verdict"),
+    [
+        (0.90, 0.97, "reproduced"),
+        (0.97, 0.975, "not testable, too near the ceiling"),
+        (0.975, 0.97, "not reproduced"),
+    ],
+)
+def test_does_only_a_finding_that_holds_come_too_near_the_ceiling(a, b, verdict):
+    claim = Claim(
+        "", "4.2", "b is better", measures=("a", "b"), holds=lambda a, b: b > a, bound="top"
+    )
+    assert judge(claim, {"a": a, "b": b, "top": 0.98})["verdict"] == verdict
+
+
+def test_is_a_finding_that_a_twin_was_given_told_so_of_a_twin_only():
+    claim, numbers = Claim("", "4.2", "a is there", measures=("a",), given=True), {"a": 1.0}
+    found = [judge(claim, numbers), judge(claim, numbers, twin=True)]
+    assert [one["verdict"] for one in found] == ["reproduced", GIVEN]
+    assert judge_all([claim], numbers).table.verdict.tolist() == ["reproduced"]
+
+
+def test_is_every_number_told_behind_its_title():
+    tell = each(".2f", "of the way: ")
+    told = tell(["near, Hybrid(Q)", "near, truth"], [0.314, 0.4])
+    assert told == "of the way: Hybrid(Q) 0.31; truth 0.40"
 
 
 def test_are_verdicts_read_from_the_notebook_that_shows_them(tmp_path):

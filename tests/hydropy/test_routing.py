@@ -7,6 +7,7 @@ import pytest
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.routing import (
     build_network,
+    cascade,
     direction_masks,
     route,
     transfer,
@@ -106,12 +107,39 @@ def test_does_a_lag_of_zero_pass_water_on_at_once():
     basin = Basin.from_landsurface(cases.landsurface(1, 4).isel(lat=slice(0, 1)))
     runoff = np.array([4.0, 0.0, 0.0, 0.0])
     empty = tf.zeros((1, 4), tf.float64)
-    _, _, dis, _, _ = route(runoff, empty, empty[0], np.zeros(4), _network(basin))
+    _, infl, dis, rivdis, _ = route(runoff, empty, empty[0], np.zeros(4), _network(basin))
     np.testing.assert_allclose(dis.numpy(), [4.0, 3.0, 2.0, 2.0])
+    np.testing.assert_allclose(rivdis.numpy(), [0.0, 3.0, 2.0, 0.0])
+    np.testing.assert_allclose(infl.numpy(), [0.0, 4.0, 4.0, 0.0])
+
+
+def test_what_does_a_cascade_let_out_of_each_reservoir():
+    # With a lag of 3/4 days a quarter of the water leaves in a quarter of a day.
+    stores = [tf.constant([water], tf.float64) for water in (12.0, 4.0, 5.0)]
+    in_cascade = tf.constant([[True], [True], [False]])
+    released, left = cascade(tf.constant([4.0], tf.float64), stores, 0.75, in_cascade, 4)
+    assert released.numpy() == 2.0
+    assert np.ravel(left).tolist() == [12.0, 6.0, 5.0]
+
+
+def test_has_each_cell_as_many_reservoirs_as_it_should():
+    basin = Basin.from_landsurface(cases.landsurface())
+    reservoirs = 1 + np.arange(basin.size) % 5
+    in_cascade = build_network(basin, reservoirs).in_cascade.numpy()
+    np.testing.assert_array_equal(in_cascade.sum(axis=0), reservoirs)
+    assert in_cascade[0].all()
+
+
+def test_has_a_cell_outside_the_basin_no_direction():
+    land = cases.landsurface()
+    land["lsm"][0, 0] = 0.0
+    masks = direction_masks(Basin.from_landsurface(land))
+    assert not masks[:, 0, 0].any() and masks[:, 0, 1].sum() == 1.0
 
 
 def test_do_the_masks_refuse_a_jump():
     land = cases.landsurface(3, 5)
-    land["rout_lon"][0, 0] = 2
-    with pytest.raises(InputError, match="0 rows and 2 columns"):
+    land["rout_lon"][1, 0] = 2
+    place = "the cell at lat -2.75, lon -60.25 drains 0 rows and 2 columns"
+    with pytest.raises(InputError, match=place):
         direction_masks(Basin.from_landsurface(land))

@@ -76,6 +76,14 @@ def test_is_a_brook_kept_beside_the_amazon():
     assert target.used.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e6])
+def test_is_what_varies_told_from_rounding_in_any_unit(size):
+    swing = np.where(np.arange(len(DAYS)) % 2, 1.0, -1.0)[:, None]
+    target = build_target(_gauges(size * (1.0 + swing * [1e-7, 1e-5])), TRAIN)
+    assert target.used.tolist() == [1]
+
+
+@pytest.mark.filterwarnings("error")
 def test_are_gauges_that_cannot_be_scored_skipped_with_a_reason():
     observed, simulated = _series(DAYS, 5, gaps=0.1)
     observed[:, 0] = np.nan
@@ -116,14 +124,14 @@ def seen():
 
 def test_is_the_loss_the_weighted_mean_of_both(seen):
     discharge, twsa, *simulated = seen
-    found = _objective(discharge, twsa)(*simulated)
+    found = _objective(discharge, twsa, (0.3, 0.7))(*simulated)
     days, months = _inside(DAYS), _inside(MONTHS)
     first = nse(simulated[0][days], discharge[days]).mean()
     mean = np.nanmean(twsa[months], axis=0)
     second = nse(simulated[1][months], (twsa - mean)[months]).mean()
     assert float(found["nse_discharge"]) == pytest.approx(first, abs=1e-5)
     assert float(found["nse_twsa"]) == pytest.approx(second, rel=1e-5)
-    assert float(found["loss"]) == pytest.approx(1.0 - (first + second) / 2.0, rel=1e-5)
+    assert float(found["loss"]) == pytest.approx(1.0 - 0.3 * first - 0.7 * second, rel=1e-5)
 
 
 def test_does_storage_not_count_where_its_weight_is_0(seen):

@@ -13,6 +13,7 @@ import sys
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
+from types import SimpleNamespace
 
 import cases
 import numpy as np
@@ -205,6 +206,19 @@ def test_does_a_seed_decide_the_weights_and_is_a_member_a_run_of_its_own_seed(
         np.testing.assert_allclose(ours, alone, atol=5e-5)
     losses = [pd.read_csv(run / HISTORY) for run in (pair, tmp_path)]
     np.testing.assert_allclose(losses[0].loss_1, losses[1].loss_0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "applied"), [([3.0, 4.0], [0.6, 0.8]), ([0.3, 0.4], [0.3, 0.4])]
+)
+def test_is_a_gradient_longer_than_1_shortened_to_it(gradient, applied):
+    told = []
+    optimizer = SimpleNamespace(apply=lambda gradients, variables: told.extend(gradients))
+    problem = SimpleNamespace(scheme=SimpleNamespace(parameters="free"))
+    begun = {"phase": "choose", "epoch": 0, "preset": PRESETS["fast"]}
+    fit = SimpleNamespace(problem=problem, optimizers=[optimizer], **begun)
+    Fit._apply(fit, [[tf.constant(gradient)]], [None])
+    np.testing.assert_allclose(told, [applied], rtol=1e-6)
 
 
 def test_are_validation_years_never_read(study, whole, tmp_path):

@@ -10,9 +10,10 @@ import xarray as xr
 from cases import put
 
 from hybridlib.hydropy.simulate import OUTPUT, simulate, study_model, study_weather
+from hybridlib.study.basin import Basin
 from hybridlib.study.instruments import total_water_anomaly
 from hybridlib.study.metrics import nse
-from hybridlib.study.prepare import prepare
+from hybridlib.study.prepare import place_gauges, prepare
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import open_study
 
@@ -207,6 +208,18 @@ def test_does_a_gauge_move_to_the_neighbour_whose_area_fits_or_stay(spoil, prepa
     gauge = prepared().discharge.isel(station=0)
     assert bool(gauge.snapped) == moves and float(gauge.cell_lat) == -3.25
     assert float(gauge.cell_area) == pytest.approx(3.0e4)
+
+
+@pytest.mark.parametrize(
+    ("published", "lat"),
+    [(78e3, -5.25), (85e3, -5.75), (60e3, -4.75), (100e3, -5.25), (np.nan, -5.25)],
+)
+def test_does_a_gauge_move_only_from_an_area_that_does_not_fit_to_one_that_does(published, lat):
+    """Its own cell drains 70,000 km2, the one below 80,000, the one above 60,000; 15 % fit."""
+    places = {"station_lat": [-5.25], "station_lon": [-58.75], "area": [published]}
+    gauges = xr.Dataset({k: ("station", v) for k, v in places.items()}, {"station": ["Mouth"]})
+    placed = place_gauges(gauges, Basin.from_landsurface(cases.landsurface(8, 4)), "file")
+    assert placed.cell_lat.item() == lat and placed.snapped.item() == (lat != -5.25)
 
 
 def test_is_a_prepared_study_what_went_in(paths, prepared):

@@ -58,6 +58,14 @@ def test_is_a_box_the_area_weighted_mean_of_its_cells():
     assert weights[0, 0] == pytest.approx(2 * weights[0, 1])
 
 
+def test_is_a_cell_on_an_edge_in_the_box_north_or_east_of_it_only():
+    # Boxes of 3 degrees that meet at lat -2.75, where row 1 is, and at lon -59.75, column 1.
+    lat, lon = np.array([-1.25, -1.25, -4.25, -4.25]), np.array([-61.25, -58.25, -61.25, -58.25])
+    north, east = BASIN.row <= 1, BASIN.col >= 1
+    expected = [north & ~east, north & east, ~north & ~east, ~north & east]
+    np.testing.assert_array_equal(box_weights(BASIN, lat, lon) > 0, expected)
+
+
 def test_is_a_box_without_cells_refused():
     with pytest.raises(InputError, match="the box at lat 40, lon 0 holds no land cell"):
         box_weights(BASIN, np.array([40.0]), np.array([0.0]))

@@ -78,6 +78,11 @@ def test_do_the_years_after_ones_own_training_validate():
 
 REFUSED = {
     "overlap": ((2003, 2008), (2008, 2012), "training 2003-2008 and validation 2008-2012 overlap"),
+    "overlap in one year": (
+        (2003, 2008),
+        (2002, 2003),
+        "training 2003-2008 and validation 2002-2003 overlap",
+    ),
     "before the record": ((1999, 2008), None, "training period 1999-2008; expected years within"),
     "after the record": ((2003, 2008), (2009, 2017), "validation period 2009-2017; expected years"),
     "nothing to settle": ((2001, 2008), None, "training period 2001-2008 starts with the record"),
@@ -125,6 +130,14 @@ def test_does_a_period_hold_its_first_and_its_last_day_only():
     assert np.diff(inside).max() == np.timedelta64(1, "D")
 
 
+def test_is_a_period_without_a_day_of_the_study_refused():
+    days = _days(2001, 2006)
+    np.testing.assert_array_equal(Period(2003, 2004).chosen(days), Period(2003, 2004).holds(days))
+    message = "period 2010-2012: no day; the study has 2001-01-01 to 2006-12-31"
+    with pytest.raises(InputError, match=message):
+        Period(2010, 2012).chosen(days)
+
+
 @pytest.mark.parametrize("text", ["2003-", "-2003", "2003/2012", "a-b", "", "2003-04-05"])
 def test_is_a_period_that_is_no_pair_of_years_refused(text):
     with pytest.raises(InputError, match="is not understood; expected years like 2003-2012"):
@@ -148,9 +161,10 @@ def test_is_every_gauge_in_one_group_and_are_groups_alike_in_size(count, folds, 
     assert station_groups(names, folds, seed) == groups
 
 
-def test_does_another_seed_deal_other_groups():
+def test_does_another_seed_deal_other_groups_and_none_the_papers_four():
     names = [f"gauge {k}" for k in range(24)]
     assert station_groups(names, 4, 0) != station_groups(names, 4, 1)
+    assert station_groups(names) == station_groups(names, 4, 0)
 
 
 @pytest.mark.parametrize("folds", [1, 4])
