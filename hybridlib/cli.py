@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="HydroPy as a recurrent neural network: data, physics, training and the book.",
 )
-console = Console(stderr=True)
+console = Console(stderr=True, soft_wrap=True)
 
 
 def _version(wanted: bool) -> None:
@@ -44,7 +44,7 @@ def main() -> None:
         app()
     except (InputError, RuntimeError, OSError) as error:
         console.print("[bold red]Error:[/] ", end="")
-        console.print(str(error), highlight=False, soft_wrap=True, markup=False)
+        console.print(str(error), highlight=False, markup=False)
         sys.exit(2 if isinstance(error, InputError) else 1)
 
 
@@ -241,7 +241,7 @@ def train(
             bar.update(task, total=done + row["left"])
 
         def note(text: str) -> None:
-            bar.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            bar.console.print(text, highlight=False, markup=False)
 
         weights = fit(settings, run, resume, progress, note)
     console.print(f"{weights}: trained; `hybridlib evaluate --run {run}` scores it")
@@ -340,7 +340,7 @@ def experiments(
             bar.advance(tasks[""])
             if str(run) in tasks:
                 bar.remove_task(tasks.pop(str(run)))
-            bar.console.print(f"{run}: {how}", highlight=False, markup=False, soft_wrap=True)
+            bar.console.print(f"{run}: {how}", highlight=False, markup=False)
 
         with lab.connect(scheduler, workers) as client:
             failures = lab.schedule(runs, client, progress, ended, retries)

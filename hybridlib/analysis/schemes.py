@@ -72,7 +72,7 @@ def hyperparameters(schemes: Mapping[str, Trained]) -> pd.DataFrame:
         weights = sum(int(np.prod(w.shape)) for w in trained.learners[0].trainable_variables)
         columns[title] = _setting(preset, scheme.parameters) | {
             "most steps": config["epochs"] or preset.steps,
-            "steps chosen, by member": ", ".join(map(str, _steps(trained))),
+            "steps chosen, by member": ", ".join(map(str, steps_chosen(trained))),
             "gradient clipped at": f"{CLIP:g}",
             "trainable numbers": weights,
             "members": config["members"],
@@ -81,7 +81,7 @@ def hyperparameters(schemes: Mapping[str, Trained]) -> pd.DataFrame:
     return pd.DataFrame(columns).fillna("–")
 
 
-def _steps(trained: Trained) -> list[int]:
+def steps_chosen(trained: Trained) -> list[int]:
     """Steps of every member on all of the training years."""
     config, history = trained.config, trained.history
     return [steps_made(history, config, member) for member in range(config["members"])]

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import MONTHLY, AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from hybridlib.analysis.inventory import name_of
@@ -48,6 +48,7 @@ def draw_pair(ax, pair: xr.Dataset, name: str, scheme: str) -> None:
     ax.set(ylabel=unit, xlim=(pair.time[0], pair.time[-1]))
     ax.set_title(f"{name}, NSE {float(nse(simulated, observed)):.2f}")
     locator = AutoDateLocator(maxticks=7)
+    locator.intervald[MONTHLY] = [1, 2, 3, 4, 6, 12]  # half years would be too many in four years
     ax.xaxis.set(major_locator=locator, major_formatter=ConciseDateFormatter(locator))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import cartopy
 import cartopy.crs as ccrs
 import cartopy.feature as cfeature
-import matplotlib.pyplot as plt
 import numpy as np
 import shapely
 import xarray as xr
@@ -15,7 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hybridlib.figures.style import WIDTH
+from hybridlib.figures.style import panels
 from hybridlib.study.basin import Basin
 from hybridlib.study.files import ROOT
 
@@ -25,8 +24,6 @@ LONLAT = ccrs.PlateCarree()
 LEAST_SHARE = 0.008
 """Rivers that drain less than this share of the basin are not drawn on overview maps."""
 RIVER = "#0173b2"
-TALLEST = 3.8
-"""Of one map, inches."""
 
 
 def basin_axes(extent, count: int = 1, columns: int = 1, land=True) -> tuple[Figure, np.ndarray]:
@@ -39,16 +36,11 @@ def basin_axes(extent, count: int = 1, columns: int = 1, land=True) -> tuple[Fig
         land: whether land is tinted, for maps without a field over the whole box.
     """
     west, east, south, north = extent
-    rows = -(-count // columns)
-    height = 0.8 + min(TALLEST, 7.2 / columns * (north - south) / (east - west))
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, rows * height), layout="compressed", squeeze=False,
-        subplot_kw={"projection": LONLAT},
-    )  # fmt: skip
-    for ax in axes.flat[count:]:
-        ax.remove()
+    height = 0.8 + 7.2 / columns * (north - south) / (east - west)
+    options = {"sharex": False, "layout": "compressed", "subplot_kw": {"projection": LONLAT}}
+    fig, axes = panels(count, columns, height, **options)
     degrees = MaxNLocator(5, steps=[1, 2, 5, 10])
-    for place, ax in enumerate(axes.flat[:count]):
+    for place, ax in enumerate(axes):
         ax.set_extent(extent, crs=LONLAT)
         if land:
             ax.add_feature(cfeature.LAND.with_scale("110m"), facecolor="0.95")
@@ -59,13 +51,17 @@ def basin_axes(extent, count: int = 1, columns: int = 1, land=True) -> tuple[Fig
         style = {"xlocs": degrees, "ylocs": degrees, "linewidth": 0.3, "color": "0.8"}
         style |= {"xlabel_style": {"size": 8}, "ylabel_style": {"size": 8}}
         ax.gridlines(draw_labels=rim, **style)
-    return fig, axes.flat[:count]
+    return fig, axes
 
 
 def extent_of(grid, margin: float = 1.0) -> tuple[float, float, float, float]:
-    """Return west, east, south, north in degrees around what has lat and lon, plus a margin."""
+    """Return west, east, south, north in degrees around what has lat and lon, plus a margin.
+
+    No box is narrower than high, so that titles and colour bars have room.
+    """
     lat, lon = np.asarray(grid.lat), np.asarray(grid.lon)
-    return lon.min() - margin, lon.max() + margin, lat.min() - margin, lat.max() + margin
+    more = margin + max(0.0, np.ptp(lat) - np.ptp(lon)) / 2
+    return lon.min() - more, lon.max() + more, lat.min() - margin, lat.max() + margin
 
 
 def map_field(ax, field: xr.DataArray, bar: str = "right", **style):

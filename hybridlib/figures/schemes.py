@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hybridlib.analysis.inventory import name_of
-from hybridlib.analysis.schemes import _steps
+from hybridlib.analysis.schemes import steps_chosen
 from hybridlib.figures.hydrographs import draw_pair
 from hybridlib.figures.style import COLOURS, name_looks, panels, plain_numbers
 from hybridlib.learning.comparison import Trained
@@ -46,7 +46,7 @@ def training_curves(schemes: Mapping[str, Trained]) -> Figure:
             part = trained.history[trained.history.phase == phase].set_index("epoch")
             loss = part.filter(regex=f"^{column}_").mean(axis=1)
             ax.plot(loss.index, loss, look, color=COLOURS[title])
-        chosen = sorted(set(_steps(trained)))
+        chosen = sorted(set(steps_chosen(trained)))
         for step in chosen:
             ax.axvline(step, color="0.5", linestyle="-.", linewidth=1)
         text = "–".join(map(str, dict.fromkeys([chosen[0], chosen[-1]])))

@@ -43,7 +43,14 @@ def line_of(title: str) -> dict[str, Any]:
 
 
 def panels(
-    count: int, columns: int = 1, height: float = 2.3, *, width=WIDTH, xlabel="", ylabel="", **share
+    count: int,
+    columns: int = 1,
+    height: float = 2.3,
+    *,
+    width=WIDTH,
+    xlabel="",
+    ylabel="",
+    **options,
 ) -> tuple[Figure, np.ndarray]:
     """Return a figure and the axes of its panels, (count,), with common labels and x axis.
 
@@ -54,12 +61,11 @@ def panels(
         width: of the figure, inches.
         xlabel: below all panels.
         ylabel: left of all panels.
-        **share: such as ``sharey=True``.
+        **options: of :func:`matplotlib.pyplot.subplots`, such as ``sharey=True``.
     """
     rows = -(-count // columns)
-    size = width, 0.6 + height * rows
-    share = {"sharex": True, "squeeze": False} | share
-    fig, axes = plt.subplots(rows, columns, figsize=size, **share)
+    options = {"sharex": True, "figsize": (width, 0.6 + height * rows)} | options
+    fig, axes = plt.subplots(rows, columns, squeeze=False, **options)
     for ax in axes.flat[count:]:
         ax.remove()
     drawn = axes.flat[:count]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -12,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import cases
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,9 +30,9 @@ from hybridlib.experiments.matrix import (
 from hybridlib.learning import provenance
 from hybridlib.learning.evaluation import METRICS
 from hybridlib.learning.provenance import PROVENANCE, code_version, read_commits
-from hybridlib.learning.run import CONFIG, HISTORY, WEIGHTS, claimed, read_config
+from hybridlib.learning.run import HISTORY, claimed, read_config
 from hybridlib.study.schema import InputError
-from hybridlib.study.store import write_group
+from hybridlib.study.store import open_study, write_group
 
 TASK = {"schemes": ["hybrid_q"], "split": "spatial", "folds": 3, "epochs": 8, "choose": False}
 
@@ -46,14 +44,15 @@ def _matrix(folder: Path, groups: dict, study: str = "none.zarr", **other) -> Pa
     return path
 
 
-def _weights(folder: Path) -> dict[str, np.ndarray]:
-    found = {}
-    with h5py.File(folder / WEIGHTS) as file:
-        file.visititems(
-            lambda name, item: found.update({name: item[...]})
-            if isinstance(item, h5py.Dataset) else None
-        )  # fmt: skip
-    return found
+def _runs(folder: Path, groups: dict, study: str = "none.zarr", **other) -> list:
+    return expand(read_matrix(_matrix(folder, groups, study, **other)))
+
+
+def _copy(run, folder: Path, *without: str):
+    """A copy of a run that a test may spoil."""
+    copy = replace(run, folder=folder / "copy" / run.name)
+    shutil.copytree(run.folder, copy.folder, ignore=shutil.ignore_patterns(*without))
+    return copy
 
 
 def test_is_every_combination_a_run_of_its_own(tmp_path):
@@ -62,7 +61,7 @@ def test_is_every_combination_a_run_of_its_own(tmp_path):
         "space": {"schemes": ["hybrid_qs"], "split": "spatial", "folds": 4},
         "loss": {"schemes": ["hybrid_qs_plus"], "weights": [0.0, 0.5], "replacement": ["fcnn"]},
     }
-    runs = expand(read_matrix(_matrix(tmp_path, groups)))
+    runs = _runs(tmp_path, groups)
     assert [(str(run), run.settings.members, run.settings.seed) for run in runs] == [
         ("time/hydropynn", 1, 0),
         ("time/hybrid_qs", 3, 0),
@@ -113,7 +112,7 @@ GROUP = {"a": {"schemes": ["hybrid_q"]}}
 )
 def test_is_a_matrix_that_is_not_understood_refused(groups, other, told, tmp_path):
     with pytest.raises(InputError) as refused:
-        expand(read_matrix(_matrix(tmp_path, groups, **other)))
+        _runs(tmp_path, groups, **other)
     assert told in str(refused.value)
 
 
@@ -136,10 +135,10 @@ def test_is_an_unknown_experiment_refused(tmp_path):
 @pytest.mark.slow
 def test_does_a_run_whose_worker_is_killed_end_with_the_same_bits_elsewhere(tmp_path):
     study = str(cases.tiny_study(tmp_path).path)
-    (lost, bad, *_) = expand(read_matrix(_matrix(tmp_path, {"a": TASK}, study)))
+    (lost, bad, *_) = _runs(tmp_path, {"a": TASK}, study)
     steps, told = [], {}
-    bad = type(bad)(bad.experiment, "bad", tmp_path / "bad",
-                    type(bad.settings)("hybrid_q", str(tmp_path / "none.zarr")))  # fmt: skip
+    settings = replace(bad.settings, study=str(tmp_path / "none.zarr"))
+    bad = replace(bad, name="bad", folder=tmp_path / "bad", settings=settings)
 
     def kill_once(row: dict) -> None:
         steps.append((row["run"], row["epoch"], row["worker"]))
@@ -152,7 +151,7 @@ def test_does_a_run_whose_worker_is_killed_end_with_the_same_bits_elsewhere(tmp_
             [lost, bad], client, kill_once, lambda run, how: told.update({str(run): how}), retries=1
         )
         assert list(failures) == ["a/bad"] and "none.zarr" in failures["a/bad"]
-        assert told["a/hybrid_q-fold1"] == "done" and told["a/bad"] == failures["a/bad"]
+        assert told[str(lost)] == "done" and told["a/bad"] == failures["a/bad"]
         # What is finished is not done again.
         before = (lost.folder / METRICS).stat().st_mtime_ns
         assert schedule([lost], client, ended=lambda run, how: told.update(again=how)) == {}
@@ -160,12 +159,8 @@ def test_does_a_run_whose_worker_is_killed_end_with_the_same_bits_elsewhere(tmp_
     assert len({worker for run, _, worker in steps if run == str(lost)}) == 2
     epochs = [epoch for run, epoch, _ in steps if run == str(lost)]
     assert epochs.count(0) == 1, "the run began anew instead of going on"
-    whole = type(lost)(lost.experiment, "whole", tmp_path / "whole", lost.settings)
-    perform(whole)
-    ours, theirs = _weights(lost.folder), _weights(whole.folder)
-    assert list(ours) == list(theirs)
-    for name in theirs:
-        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    perform(replace(lost, name="whole", folder=tmp_path / "whole"))
+    cases.expect_same_weights(lost.folder, tmp_path / "whole")
 
 
 @pytest.fixture(scope="module")
@@ -221,12 +216,16 @@ def test_is_a_part_the_split_does_not_have_refused(performed):
         results.part_of(gathered, "twsa", "validation", scheme="hybrid_q")
 
 
-def test_is_a_finished_run_with_other_settings_refused(performed, tmp_path):
-    run = expand(performed)[-1]
-    other = type(run)(run.experiment, run.name, run.folder, type(run.settings)(
-        "hybrid_q", run.settings.study, "spatial", 3, 3, epochs=5, choose=False))  # fmt: skip
-    with pytest.raises(InputError, match="a finished run has epochs 2; the matrix asks for 5"):
-        finished(other)
+def test_is_a_finished_run_with_other_settings_refused_with_its_study_and_without(
+    performed, tmp_path
+):
+    run, away = expand(performed)[-1], "nowhere.zarr"
+    clone = _copy(run, tmp_path)
+    cases.change_config(clone.folder, study=away)
+    for one in (run, replace(clone, settings=replace(run.settings, study=away))):
+        assert finished(one)
+        with pytest.raises(InputError, match="a finished run has epochs 2; the matrix asks for 5"):
+            finished(replace(one, settings=replace(one.settings, epochs=5)))
 
 
 def test_is_a_run_that_was_not_scored_whole_performed_again(performed):
@@ -241,19 +240,14 @@ def test_is_a_run_that_was_not_scored_whole_performed_again(performed):
 
 def test_does_a_clone_without_checkpoints_keep_its_weights(performed, tmp_path, monkeypatch):
     run = expand(performed)[-1]
-    clone = type(run)(run.experiment, run.name, tmp_path / "clone", run.settings)
-    shutil.copytree(run.folder, clone.folder, ignore=shutil.ignore_patterns("checkpoints", "*.nc"))
-    before = (clone.folder / WEIGHTS).read_bytes(), (clone.folder / HISTORY).read_bytes()
+    clone = _copy(run, tmp_path, "checkpoints", "*.nc")
+    before = cases.contents(clone.folder)
     monkeypatch.setattr(provenance, "RUNNING", "another")
     perform(clone)
-    assert ((clone.folder / WEIGHTS).read_bytes(), (clone.folder / HISTORY).read_bytes()) == before
-    kept = [read_commits(one.folder) for one in (run, clone)]
-    assert kept[0] == kept[1], "to score again is not to train"
-    with (
-        xr.open_dataset(clone.folder / METRICS) as ours,
-        xr.open_dataset(run.folder / METRICS) as theirs,
-    ):
-        xr.testing.assert_identical(ours, theirs)
+    after = cases.contents(clone.folder)
+    assert before.items() <= after.items(), "weights, history, and to score again is not to train"
+    ours, theirs = (xr.open_dataset(one.folder / METRICS).load() for one in (clone, run))
+    xr.testing.assert_identical(ours, theirs)
 
 
 def test_are_all_commits_kept_that_trained_a_run(performed, tmp_path, monkeypatch):
@@ -265,8 +259,7 @@ def test_are_all_commits_kept_that_trained_a_run(performed, tmp_path, monkeypatc
     own = read_commits(trained.folder)
     assert read_commits(untrained.folder) == own != "second"
     for run in (untrained, trained):
-        copy = type(run)(run.experiment, run.name, tmp_path / run.name, run.settings)
-        shutil.copytree(run.folder, copy.folder)
+        copy = _copy(run, tmp_path)
         perform(copy)
         assert read_commits(copy.folder) == ("second" if run is untrained else own)
 
@@ -274,7 +267,7 @@ def test_are_all_commits_kept_that_trained_a_run(performed, tmp_path, monkeypatc
 def test_leaves_a_run_that_cannot_be_trained_neither_configuration_nor_provenance(tmp_path):
     study = cases.tiny_study(tmp_path, twsa=False)
     groups = {"a": {"schemes": ["hybrid_qs"], "epochs": 2, "choose": False}}
-    (run,) = expand(read_matrix(_matrix(tmp_path, groups, str(study.path))))
+    (run,) = _runs(tmp_path, groups, str(study.path))
     with pytest.raises(InputError, match="twsa"):
         perform(run)
     assert not [path for path in run.folder.rglob("*") if path.is_file() and path.name != "lock"]
@@ -306,39 +299,31 @@ def test_keep_small_rivers_their_digits_beside_large_ones(tmp_path):
         np.testing.assert_allclose(kept.discharge_simulated, flow, rtol=1e-4)
 
 
-def test_is_a_study_exchanged_under_a_finished_run_noticed(performed, tmp_path):
-    run = expand(performed)[-1]
-    config = json.loads((run.folder / CONFIG).read_text())
-    clone = type(run)(run.experiment, run.name, tmp_path / "clone", run.settings)
-    shutil.copytree(run.folder, clone.folder)
-    (clone.folder / CONFIG).write_text(json.dumps(config | {"basin": "another"}))
-    with pytest.raises(InputError, match="a finished run has basin 'another'"):
-        finished(clone)
-
-
-def test_are_observations_exchanged_under_a_finished_run_noticed(tmp_path):
-    study = cases.tiny_study(tmp_path)
-    groups = {"a": {"schemes": ["hybrid_q"], "epochs": 1, "choose": False}}
-    (run,) = expand(read_matrix(_matrix(tmp_path, groups, str(study.path))))
-    perform(run)
-    assert finished(run)
+def test_are_another_basin_and_other_observations_under_a_finished_run_noticed(performed, tmp_path):
+    run, study = expand(performed)[-1], open_study(performed.study)
+    copy, home = _copy(run, tmp_path), shutil.copytree(study.path, tmp_path / "study.zarr")
+    cases.change_config(copy.folder, study=str(home))
+    copy = replace(copy, settings=replace(run.settings, study=str(home)))
+    assert finished(copy)
     gauges = study.discharge.load()
-    write_group(study.path, "discharge", gauges.assign(discharge=3.0 * gauges.discharge + 5.0))
+    write_group(home, "discharge", gauges.assign(discharge=3.0 * gauges.discharge + 5.0))
     with pytest.raises(InputError, match="a finished run has data 'discharge .*; the matrix asks"):
-        finished(run)
+        finished(copy)
     with pytest.raises(InputError, match="the run here has data 'discharge"):
-        perform(run)
+        perform(copy)
+    cases.change_config(copy.folder, basin="another")
+    with pytest.raises(InputError, match="a finished run has basin 'another'"):
+        finished(copy)
 
 
 def test_is_a_second_process_kept_from_a_run(performed):
     run = expand(performed)[-1]
-    program = (
-        f"from hybridlib.learning.training import claimed; claimed({str(run.folder)!r}).__enter__()"
-    )
+    claim = f"from hybridlib.learning.run import claimed; claimed({str(run.folder)!r}).__enter__()"
+    program = [sys.executable, "-c", claim]
     with claimed(run.folder):
-        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        found = subprocess.run(program, capture_output=True, text=True)
     assert "another process is at work on this run" in found.stderr
-    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+    assert subprocess.run(program).returncode == 0
 
 
 def test_are_hydrographs_joined_over_folds_and_members(performed):
@@ -360,8 +345,8 @@ def test_are_kinds_of_network_compared_from_one_run_each(performed):
     gathered = gathered.assign_coords(split=("run", ["temporal"] * gathered.sizes["run"]))
     one = gathered.isel(run=gathered.name.values == "hybrid_q-fold1")
     table = results.rivals(one, [("space", "conv3d")], "hybrid_q")
-    assert table.loc["conv3d", ["steps", "median NSE of Q"]].tolist() == [
-        2, float(results.part_of(one, "discharge", "validation").median())]  # fmt: skip
+    median = float(results.part_of(one, "discharge", "validation").median())
+    assert table.loc["conv3d", ["steps", "median NSE of Q"]].tolist() == [2, median]
     with pytest.raises(InputError, match="space: 3 runs of hybrid_q with conv3d; expected one"):
         results.rivals(gathered, [("space", "conv3d")], "hybrid_q")
 
@@ -392,10 +377,9 @@ def test_which_years_and_gauges_are_a_part(split, part, expected):
 
 
 def test_are_statistics_those_of_known_numbers():
-    better = xr.DataArray([[0.9, 0.8, 0.7, 0.95, np.nan]], dims=("member", "station"))
-    worse = xr.DataArray([[0.6, 0.7, 0.3, 0.75, 0.5]], dims=("member", "station"))
     coords = {"member": [0], "station": list("abcde")}
-    found = results.paired(better.assign_coords(coords), worse.assign_coords(coords))
+    scores = [[0.9, 0.8, 0.7, 0.95, np.nan]], [[0.6, 0.7, 0.3, 0.75, 0.5]]
+    found = results.paired(*(xr.DataArray(one, coords, list(coords)) for one in scores))
     assert found["pairs"] == 4
     assert found["mean difference"] == pytest.approx(0.25)
     # t = mean / (std / sqrt(n)) = 0.25 / (0.129099 / 2); two-sided with 3 degrees of freedom
@@ -421,19 +405,6 @@ def test_has_every_member_its_place_and_its_share_of_the_hours(tmp_path):
     # Seven steps to choose, seven to fit, of three members.
     assert table.hours.tolist() == [pytest.approx(7 * 2 * 3 * pace)]
     assert results.part_of(gathered, "discharge", "validation").sizes["member"] == 2
-
-
-def test_are_settings_compared_where_the_study_is_not_there(performed, tmp_path):
-    run = expand(performed)[-1]
-    clone = type(run)(run.experiment, run.name, tmp_path / "clone", run.settings)
-    shutil.copytree(run.folder, clone.folder)
-    away = "nowhere.zarr"
-    config = json.loads((clone.folder / CONFIG).read_text()) | {"study": away}
-    (clone.folder / CONFIG).write_text(json.dumps(config))
-    same = replace(run.settings, study=away)
-    assert finished(replace(clone, settings=same))
-    with pytest.raises(InputError, match="a finished run has epochs 2; the matrix asks for 5"):
-        finished(replace(clone, settings=replace(same, epochs=5)))
 
 
 def test_has_an_experiment_that_the_matrix_lacks_no_finished_scheme(performed):

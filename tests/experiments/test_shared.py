@@ -11,33 +11,36 @@ from hybridlib.study.schema import InputError
 from hybridlib.study.store import open_study
 
 
+def _scaled(name, factor):
+    return lambda d: d.assign({name: (factor * d[name]).assign_attrs(d[name].attrs)})
+
+
 @pytest.fixture(scope="module")
 def basins(tmp_path_factory):
     """Three basins that differ in rain and in one attribute."""
     folder = tmp_path_factory.mktemp("basins")
+    study = cases.tiny_study(folder)
     paths = []
-    for k, factor in enumerate((1.0, 1.3, 0.8)):
-        home = folder / str(k)
-        home.mkdir()
-        study = cases.tiny_study(home)
-        study = cases.changed_study(
-            study,
-            home,
-            "forcing",
-            lambda f, by=factor: f.assign(pr=(f.pr * by).assign_attrs(f.pr.attrs)),
-        )
-        (home / "again").mkdir()
-        study = cases.changed_study(
-            study, home / "again", "attributes", lambda a, by=factor: a.assign(height=a.height * by)
-        )
-        paths.append(str(study.path))
+    for factor in (1.0, 1.3, 0.8):
+        changes = "forcing", _scaled("pr", factor), "attributes", _scaled("height", factor)
+        paths.append(str(cases.changed_study(study, folder, *changes).path))
     return paths
 
 
+@pytest.fixture(scope="module")
+def sample(basins):
+    """Attributes of all cells with land."""
+    return shared.land_attributes([open_study(path) for path in basins])
+
+
+@pytest.fixture
+def opened(basins, sample):
+    """Problem and learner of each basin."""
+    return [shared.open_basin(path, "hybrid_qs", sample) for path in basins]
+
+
 @pytest.mark.slow
-def test_is_the_gradient_of_two_processes_that_of_one(basins):
-    sample = shared.land_attributes([open_study(path) for path in basins])
-    opened = [shared.open_basin(path, "hybrid_qs", sample) for path in basins]
+def test_is_the_gradient_of_two_processes_that_of_one(basins, opened):
     # Untrained, the last layer is zero and no other has a slope.
     rng = np.random.default_rng(4)
     weights = [w + rng.normal(0, 0.02, w.shape) for w in opened[0][1].get_weights()]
@@ -51,18 +54,15 @@ def test_is_the_gradient_of_two_processes_that_of_one(basins):
         assert np.abs(ours - theirs).max() <= 1e-5 * max(np.abs(theirs).max(), 1e-12)
 
 
-def test_is_the_joint_gradient_the_mean_of_the_basins(basins):
-    sample = shared.land_attributes([open_study(path) for path in basins])
-    each = [shared.slopes(*shared.open_basin(path, "hybrid_qs", sample)) for path in basins]
-    joint = shared.mean_slopes([shared.open_basin(path, "hybrid_qs", sample) for path in basins], 3)
+def test_is_the_joint_gradient_the_mean_of_the_basins(opened):
+    each = [shared.slopes(*one) for one in opened]
+    joint = shared.mean_slopes(opened, 3)
     for mean, *own in zip(joint, *each, strict=True):
         np.testing.assert_allclose(mean, sum(map(np.asarray, own)) / 3, rtol=1e-5, atol=1e-8)
 
 
-def test_are_attributes_on_one_scale_for_all_basins(basins):
-    studies = [open_study(path) for path in basins]
-    sample = shared.land_attributes(studies)
-    fields = [shared.open_basin(path, "hybrid_qs", sample)[0].attributes for path in basins]
+def test_are_attributes_on_one_scale_for_all_basins(opened):
+    fields = [problem.attributes for problem, _ in opened]
     together = np.concatenate(fields)
     np.testing.assert_allclose(together.mean(axis=0), 0.0, atol=1e-5)
     varied = together.std(axis=0) > 1e-6
@@ -71,8 +71,7 @@ def test_are_attributes_on_one_scale_for_all_basins(basins):
 
 
 @pytest.mark.parametrize("scheme", ["hydropynn_qs", "hybrid_qs_plus"])
-def test_is_a_scheme_with_weights_of_one_basin_refused(scheme, basins):
-    sample = shared.land_attributes([open_study(path) for path in basins])
+def test_is_a_scheme_with_weights_of_one_basin_refused(scheme, basins, sample):
     with pytest.raises(InputError, match=f"scheme '{scheme}' has weights of one basin"):
         shared.open_basin(basins[0], scheme, sample)
 

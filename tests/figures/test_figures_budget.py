@@ -134,9 +134,8 @@ def test_are_floods_drawn_by_year_and_in_the_mean():
     index = pd.MultiIndex.from_product([["HydroPyNN"], [2013, 2014]], names=["scheme", "year"])
     peaks = pd.DataFrame({"days late": [-30, -10], "height (%)": [10.0, 14.0]}, index)
     (ax,) = figures.flood_dots(peaks, "LAND - END").axes
-    years, mean = ax.lines[:2]
-    assert list(years.get_xdata()) == [-30, -10]
-    assert (mean.get_xdata()[0], mean.get_ydata()[0]) == (-20, 12)
+    years, mean = (dots.get_offsets().tolist() for dots in ax.collections[:2])
+    assert years == [[-30, 10], [-10, 14]] and mean == [[-20, 12]]
     assert ax.get_title(loc="left") == "Land"
 
 

@@ -112,6 +112,6 @@ def test_do_the_figures_name_units_on_every_axis():
         arrival = figures.draw_arrival(timings, {"cascade": 4, "single": 1})
         days = routing.travel_time(model.basin, model.lags.lag_river)
         travel = figures.map_travel_time(model.basin, days, path, [2, 4])
-    assert "%" in pulse.axes[0].get_ylabel() and pulse.axes[-1].get_xlabel() == "day"
-    assert "(days)" in arrival.axes[0].get_ylabel()
+    assert "%" in pulse.axes[0].get_ylabel() and pulse.get_supxlabel() == "day"
+    assert "(days)" in arrival.axes[0].get_ylabel() + arrival.get_supylabel()
     assert "(days)" in travel.axes[-1].get_ylabel()

@@ -39,7 +39,7 @@ def _scores(values: dict[str, list[float]]) -> dict[str, xr.Dataset]:
 
 
 def _texts(ax) -> list[str]:
-    return [text.get_text() for text in ax.texts]
+    return [text.get_text() for text in ax.texts if text.get_text()]
 
 
 CONFIG = {"choose": True, "members": 1, "schedule": asdict(PRESETS["fast"])}
@@ -65,7 +65,7 @@ def test_are_medians_written_and_schemes_in_the_same_order_and_colours():
     assert _texts(ax) == ["0.20", "0.30", "0.40", "0.50", "0.60"]
     labels = [label.get_text() for label in ax.get_yticklabels()]
     places = dict(zip(labels, ax.get_yticks(), strict=True))
-    assert sorted(places, key=places.get, reverse=True) == TITLES
+    assert sorted(places, key=places.get) == TITLES and ax.yaxis_inverted()
     faces = [patch.get_facecolor()[:3] for patch in ax.patches]
     assert faces == [plt.matplotlib.colors.to_rgb(SCHEME_COLOURS[title]) for title in TITLES]
 
@@ -91,18 +91,20 @@ def test_is_the_chosen_step_marked_in_the_training_curves():
     }
     figure = figures.training_curves(runs)
     assert [ax.get_title(loc="left") for ax in figure.axes if ax.lines] == ["Hybrid(Q)"]
-    lines = {line.get_label(): line.get_xdata() for line in figure.axes[0].lines}
-    assert list(lines["number of steps chosen, by member"]) == [3, 3]
-    assert list(lines["refit: all of the training period"]) == [0, 1, 2]
-    assert len(lines["choosing: its last years, held out"]) == 7
+    drawn = [line for line in figure.axes[0].lines if len(line.get_xdata())]
+    lines = {line.get_linestyle(): list(line.get_xdata()) for line in drawn}
+    assert lines["-."] == [3, 3], "the step that was chosen"
+    assert lines["-"] == [0, 1, 2], "the refit"
+    assert lines[":"] == list(range(7)), "years held out, while choosing"
 
 
 def test_is_each_member_told_the_steps_that_it_chose():
     other = _history(2, 6).set_index(["phase", "epoch"]).rename(columns=lambda n: n[:-1] + "1")
     both = _history(3, 6).set_index(["phase", "epoch"]).join(other).reset_index()
     run = SimpleNamespace(config=CONFIG | {"members": 2}, history=both)
-    (ax, _) = figures.training_curves({"Hybrid(Q)": run}).axes
-    drawn = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "-."]
+    (ax,) = figures.training_curves({"Hybrid(Q)": run}).axes
+    chosen = [line for line in ax.lines if line.get_linestyle() == "-." and len(line.get_xdata())]
+    drawn = [line.get_xdata()[0] for line in chosen]
     assert drawn == [2, 3] and "2–3" in _texts(ax)
 
 

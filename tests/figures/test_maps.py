@@ -3,6 +3,7 @@
 import socket
 
 import cartopy.feature as cfeature
+import cases
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from cartopy.io import shapereader
 
 from hybridlib.figures import maps
 from hybridlib.figures.style import SCHEME_COLOURS, STYLE
+from hybridlib.study.basin import Basin
 
 
 @pytest.fixture
@@ -40,22 +42,21 @@ def test_is_a_map_drawn_without_a_network(no_network, tmp_path):
         attrs={"long_name": "Precipitation", "units": "mm"},
     )
     with plt.style.context(STYLE):
-        fig, ax = maps.basin_axes()
+        fig, (ax,) = maps.basin_axes((-82, -44, -22, 10))
         ax.add_feature(cfeature.LAKES.with_scale("110m"))
         ax.add_feature(cfeature.RIVERS.with_scale("110m"))
         maps.map_field(ax, rain)
-        maps.draw_outline(ax)
-        maps.draw_rivers(ax)
-        maps.map_points(ax, [-1.92], [-55.51], [0.6], label="NSE")
-        maps.map_network(ax, [[-60, -3]], [[-59.5, -3]], [1.0])
+        basin = Basin.from_landsurface(cases.landsurface())
+        maps.draw_outline(ax, basin)
+        maps.draw_network(ax, basin)
         fig.savefig(tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 20_000
     assert "Precipitation (mm)" in [other.get_ylabel() for other in fig.axes]
 
 
 def test_do_panels_come_as_an_array():
-    _, axes = maps.basin_axes(2, 3)
-    assert axes.shape == (2, 3)
+    fig, axes = maps.basin_axes((-82, -44, -22, 10), 5, 3)
+    assert axes.shape == (5,) and len(fig.axes) == 5
 
 
 @pytest.mark.parametrize(
@@ -99,14 +100,11 @@ def test_does_no_line_cross_the_whole_map():
 
 
 def test_does_a_masks_outline_follow_the_cells():
-    mask = xr.DataArray(
-        [[True, True], [False, True]],
-        coords={"lat": [1.0, 0.0], "lon": [10.0, 11.0]},
-        dims=("lat", "lon"),
-    )
-    outline = maps.mask_outline(mask)
-    assert outline.area == 3
-    assert outline.bounds == (9.5, -0.5, 11.5, 1.5)
+    basin = Basin.from_landsurface(cases.landsurface(2, 2))
+    whole = maps.outline_of(basin)
+    assert whole.area == pytest.approx(4 * 0.25) and whole.bounds == (-60.5, -3.0, -59.5, -2.0)
+    three = maps.outline_of(basin, np.array([True, True, False, True]))
+    assert three.area == pytest.approx(3 * 0.25) and three.bounds == whole.bounds
 
 
 def test_has_a_label_the_quantity_and_its_unit():

@@ -14,9 +14,9 @@ from hybridlib.findings.rules import (
     GIVEN,
     Claim,
     Verdicts,
-    each,
     judge,
     judge_all,
+    listed,
     side_by_side,
 )
 from hybridlib.learning.schemes import TRUTH
@@ -239,9 +239,8 @@ def test_is_a_finding_that_a_twin_was_given_told_so_of_a_twin_only():
 
 
 def test_is_every_number_told_behind_its_title():
-    tell = each(".2f", "of the way: ")
-    told = tell(["near, Hybrid(Q)", "near, truth"], [0.314, 0.4])
-    assert told == "of the way: Hybrid(Q) 0.31; truth 0.40"
+    told = listed(["near, Hybrid(Q)", "near, truth", "members"], [0.314, 0.4, 3.0], ".2f")
+    assert told == "near: Hybrid(Q) 0.31, truth 0.40; members 3.00"
 
 
 def test_are_verdicts_read_from_the_notebook_that_shows_them(tmp_path):

@@ -17,8 +17,8 @@ from hybridlib.hydropy.step import State
 from hybridlib.study.schema import InputError
 
 LANDSURFACE = cases.landsurface()
-YEARS = 1461
-"""Days of the long runs: four years."""
+YEARS = 1500
+"""Days of the long runs."""
 FROST = 80
 """Day of the weather on which runs start: it freezes then, and snow falls and melts."""
 DEPTHS = State(30.0, 1.0, 0.02, 0.2, 240.0, 30.0, 60.0, 3.0, 5.0)

@@ -27,15 +27,9 @@ def build(seed=1):
     upstream[RIVER_ROW, 8:60] = np.linspace(5e4, 5.9e6, 52)
     targets = columns.copy()
     targets[RIVER_ROW, 8:59] += 1
-    geography = SimpleNamespace(
-        lat=LAT,
-        lon=LON,
-        mask=BASIN,
-        area=np.full(BASIN.shape, 3e9),
-        rout_lat=rows,
-        rout_lon=targets,
-    )
-    return landsurface.land_surface(geography, upstream, CLIMATE, seed)
+    fields = {"mask": BASIN, "area": np.full(BASIN.shape, 3e9), "rout_lat": rows}
+    place = SimpleNamespace(lat=LAT, lon=LON, rout_lon=targets, **fields)
+    return landsurface.land_surface(place, upstream, CLIMATE, seed)
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +123,12 @@ def test_are_seasons_strong_in_savanna_and_weak_in_forest(surface):
 
 
 def test_do_types_blend_without_jumps(surface):
-    share = landsurface.cover_shares(
-        LAT, LON, landsurface.height(LAT, LON, CLIMATE), CLIMATE, np.zeros(BASIN.shape)
-    )
+    heights = landsurface.height(LAT, LON, CLIMATE)
+    share = landsurface.cover_shares(LAT, LON, heights, CLIMATE, np.zeros(BASIN.shape))
     np.testing.assert_allclose(share.sum(axis=0), 1)
     assert share.min() >= -1e-12
     # In the Andes the height itself jumps by 1,500 m from cell to cell.
-    plain = landsurface.height(LAT, LON, CLIMATE) < 1000
+    plain = heights < 1000
     step = np.abs(np.diff(surface.lai.mean("month").values, axis=1))
     assert step[plain[:, 1:] & plain[:, :-1]].max() < 2.5
 

@@ -45,10 +45,9 @@ def test_do_expected_seasons_sum_to_the_boxes_of_the_table():
     flat = np.zeros((len(LAT), len(LON)))
     rain = monthly_share(weather.expected_rain(CLIMATE, LAT, LON, flat))
     quarters = rain + np.roll(rain, 1, axis=0) + np.roll(rain, -1, axis=0)
-    annual, wettest, driest = (
-        weather.box_field(CLIMATE, f"p_{name}_mm", LAT, LON)[BASIN]
-        for name in ("annual", "wettest_quarter", "driest_quarter")
-    )
+    names = ("p_annual_mm", "p_wettest_quarter_mm", "p_driest_quarter_mm")
+    boxes = (weather.box_field(CLIMATE, name, LAT, LON)[BASIN] for name in names)
+    annual, wettest, driest = boxes
     np.testing.assert_allclose(rain.sum(axis=0)[BASIN], annual, rtol=0.01)
     # Calendar months are up to half a month off the peak.
     np.testing.assert_allclose(quarters.max(axis=0)[BASIN], wettest, rtol=0.06)
