@@ -64,8 +64,8 @@ def panels(
         **options: of :func:`matplotlib.pyplot.subplots`, such as ``sharey=True``.
     """
     rows = -(-count // columns)
-    options = {"sharex": True, "figsize": (width, 0.6 + height * rows)} | options
-    fig, axes = plt.subplots(rows, columns, squeeze=False, **options)
+    style: dict[str, Any] = {"sharex": True, "figsize": (width, 0.6 + height * rows)} | options
+    fig, axes = plt.subplots(rows, columns, squeeze=False, **style)
     for ax in axes.flat[count:]:
         ax.remove()
     drawn = axes.flat[:count]
