@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+QUICK := tests/study tests/findings tests/publish tests/test_packaging.py \
+	tests/hydropy/test_land.py tests/hydropy/test_routing.py tests/figures/test_drawings.py
 
 .PHONY: help study test quick lint mutants install lock clean
 
@@ -14,13 +16,13 @@ study: $(READY) ## generate the Amazon twin, run every notebook, build the book
 	$(BIN)/hybridlib book
 
 test: $(READY) lint ## lint, types, all tests, every notebook at the smoke preset, strict book
-	$(BIN)/python -m pytest -n auto --dist loadscope
+	$(BIN)/python -m pytest -n auto --dist loadfile
 	$(BIN)/hybridlib twin --size smoke
 	$(BIN)/hybridlib notebooks --params params/smoke.yml
 	$(BIN)/hybridlib book --strict
 
 quick: $(READY) lint ## lint, types, the tests that take seconds: before every commit
-	$(BIN)/python -m pytest -n auto --dist loadscope -m quick
+	$(BIN)/python -m pytest -n auto --dist loadfile -k "not reach_training" $(QUICK)
 
 lint: $(READY) ## lint, types, direction of imports
 	$(BIN)/ruff check .

@@ -181,9 +181,8 @@ print(f"gradient against the weight downstream: {abs(gradient - expected).max():
 # reaches every cell above it, one cell for each sub-step, and no cell beside it.
 #
 # What either form costs is measured on the page {ref}`speed`. The masks are no slow algorithm. The
-# table gains where the gradient is taken, because that is
-# a single look-up, and wherever else the step computes, because it does so on the active cells
-# only.
+# table gains where the gradient is taken, because that is a single look-up, and wherever else the
+# step computes, because it does so on the active cells only.
 #
 # ## The river step
 #

@@ -95,9 +95,9 @@ figures.convergence({title: explained});
 # less what they have to add up to, as a part of the parameter's standard deviation over the cells.
 # It falls with the square root of the number of draws. *Source: Amazon twin.*
 #
-# Two checks that share no code with ours run in the tests (`tests/analysis/test_attention.py`): shap's
-# GradientExplainer finds the same shares of the trained network, but for the sampling error of
-# both; and the exact integral over all paths lies where our standard errors say.
+# Two checks that share no code with ours run in the tests (`tests/analysis/test_attention.py`):
+# shap's GradientExplainer finds the same shares of the trained network, but for the sampling error
+# of both; and the exact integral over all paths lies where our standard errors say.
 #
 # ## What the network attends to
 
