@@ -61,7 +61,7 @@ def panels(
         width: of the figure, inches.
         xlabel: below all panels.
         ylabel: left of all panels.
-        **options: of :func:`matplotlib.pyplot.subplots`, such as ``sharey=True``.
+        **options: of ``plt.subplots``, such as ``sharey=True``.
     """
     rows = -(-count // columns)
     style: dict[str, Any] = {"sharex": True, "figsize": (width, 0.6 + height * rows)} | options
