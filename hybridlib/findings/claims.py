@@ -310,7 +310,10 @@ CLAIMS = (
           "spread in % of the range: {1}"),
 )
 # fmt: on
-"""All claims, by subject; those that nothing here can judge come first."""
+"""All claims, by subject; those that nothing here can judge come first.
+
+:meta hide-value:
+"""
 
 
 def verdicts(about: str, measures, twin: bool = False, scheme: str = "") -> Verdicts:
