@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import random
 import re
+import resource
 import signal
 import sys
 import tempfile
@@ -116,9 +117,17 @@ def program(source: str) -> str:
     return ast.dump(tree)
 
 
-def ask(asked: Asked, source: str, folder: str) -> None:
-    """Run the tests with a module's source replaced; the process ends with pytest's exit code."""
+def ask(asked: Asked, source: str, folder: str, limit: int) -> None:
+    """Run the tests with a module's source replaced; the process ends with pytest's exit code.
+
+    Args:
+        asked: the module and its tests.
+        source: in place of the module's.
+        folder: for what the tests write.
+        limit: of computing, seconds; other work on the machine does not count.
+    """
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(silence, stream)
@@ -134,27 +143,38 @@ def ask(asked: Asked, source: str, folder: str) -> None:
     os._exit(sys.modules["pytest"].main([*options, *asked.tests]))
 
 
-def answers(asked: Asked, sources: list[str], limit: float) -> Iterator[tuple[str, str, float]]:
-    """Ask about sources, as many at a time as there are cores: each, its outcome and seconds."""
+def answers(asked: Asked, sources: list[str], limit: int) -> Iterator[tuple[str, str, float]]:
+    """Ask about sources, as many at a time as there are cores.
+
+    Returns:
+        Each of them as it ends, its outcome and the seconds it computed.
+    """
     waiting, running, fork = sources[::-1], {}, multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
         while waiting or running:
             while waiting and len(running) < os.cpu_count():
                 source = waiting.pop()
-                child = fork.Process(target=ask, args=(asked, source, folder), daemon=True)
+                child = fork.Process(target=ask, args=(asked, source, folder, limit), daemon=True)
                 child.start()
                 running[child] = source, time.monotonic()
             time.sleep(0.05)
             for child, (source, begin) in list(running.items()):
-                seconds, code = time.monotonic() - begin, child.exitcode
-                if code is None and seconds < limit:
+                before, code, after = computed(), child.exitcode, computed()
+                if code is None and time.monotonic() - begin < 10 * limit:
                     continue
-                if code is None:
+                if code is None:  # it waits for ever
                     os.killpg(child.pid, signal.SIGKILL)
                     child.join()
-                outcome = "timeout" if code is None else "killed" if code else "survived"
+                late = code in (None, -signal.SIGKILL, -signal.SIGXCPU)
+                outcome = "timeout" if late else "killed" if code else "survived"
                 del running[child]
-                yield source, outcome, round(seconds, 2)
+                yield source, outcome, round(after - before, 2)
+
+
+def computed() -> float:
+    """Seconds that children which have ended were computing."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def results(name: str, most: int, known: dict[str, dict], progress: Progress) -> list[dict]:
@@ -168,7 +188,7 @@ def results(name: str, most: int, known: dict[str, dict], progress: Progress) ->
         source: hashlib.sha256("\0".join([*asked.tests, *texts, source]).encode()).hexdigest()
         for source in sources
     }
-    task, limit = progress.add_task(name, total=len(sources)), 900.0
+    task, limit = progress.add_task(name, total=len(sources)), 900
     for part in (sources[:1], sources[1:]):
         new = [source for source in part if keys[source] not in known]
         progress.update(task, advance=len(part) - len(new), refresh=True)
@@ -179,7 +199,7 @@ def results(name: str, most: int, known: dict[str, dict], progress: Progress) ->
             with RESULTS.open("a") as file:
                 file.write(json.dumps(known[keys[source]]) + "\n")
             progress.update(task, advance=1, refresh=True)
-        limit = 20.0 + 5.0 * known[keys[own]]["seconds"]
+        limit = int(20 + 4 * known[keys[own]]["seconds"])
     return [known[key] | {"source": source} for source, key in keys.items()]
 
 

@@ -34,6 +34,11 @@ def test_what_is_the_learning_rate_of_a_step(preset, step, kind, rate):
     assert PRESETS[preset].rate(step, kind) == pytest.approx(rate)
 
 
+def test_is_a_run_one_member_of_the_kept_groups_unless_told():
+    plain = _settings()
+    assert (plain.members, plain.seed, plain.split_seed, plain.deterministic) == (1, 0, 0, False)
+
+
 @pytest.mark.parametrize(
     ("options", "steps"),
     [({}, 100), ({"preset": "paper"}, 300), ({"epochs": 7}, 7)],
@@ -64,6 +69,7 @@ def test_is_a_weight_of_ones_own_taken_and_else_the_schemes():
         ({"members": 0}, "members is 0; expected at least 1"),
         ({"seed": -1}, "seed is -1; expected at least 0"),
         ({"split_seed": -1}, "split_seed is -1; expected at least 0"),
+        ({"fold": -1}, "fold is -1; expected 0 with the temporal split"),
         ({"fold": 1}, "fold is 1; expected 0 with the temporal split"),
         ({"split": "spatial"}, "fold is 0; expected 1 to 4 with the spatial split"),
         ({"split": "spatial", "fold": 5}, "fold is 5; expected 1 to 4 with the spatial split"),
@@ -106,7 +112,7 @@ def test_which_years_of_a_study_train():
     assert split_of(_study()) == Split(Period(2003, 2012), Period(2013, 2016))
     late = _study(baseline_last="2014-12")  # the years of the baseline train, too
     assert split_of(late) == Split(Period(2003, 2014), Period(2015, 2016))
-    own = _settings(train="2004-2006", validation="2010").split_of(_study())
+    own = _settings(train="2004-2006", validation="2010", folds=9).split_of(_study())
     assert own == Split(Period(2004, 2006), Period(2010, 2010))
 
 
