@@ -272,14 +272,6 @@ def stored_weights(run: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def expect_same_weights(run: Path, other: Path, why: str = "") -> None:
-    """See that two runs ended with the same bits."""
-    ours, theirs = stored_weights(run), stored_weights(other)
-    assert list(ours) == list(theirs), why
-    for name in theirs:
-        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=f"{why} {name}")
-
-
 def change_config(run: Path, **changes) -> None:
     """Change settings in the configuration that a run has kept."""
     path = run / CONFIG

@@ -86,7 +86,7 @@ GUARDS = ("strict", "frozen")
 
 def mutants(source: str, most: int) -> list[str]:
     """Sources with one change each, drawn with the same seed every time."""
-    nodes, places, found = list(ast_nodes(get_ast(source))), [], {}
+    nodes, own, places, found = list(ast_nodes(get_ast(source))), program(source), [], {}
     for kind, names in OPERATORS.items():
         for operator in (get_operator(f"core/{kind}{name}")() for name in names.split()):
             count = sum(len(list(operator.mutation_positions(node))) for node in nodes)
@@ -94,7 +94,7 @@ def mutants(source: str, most: int) -> list[str]:
     random.Random(0).shuffle(places)
     for operator, place in places:
         other = mutate_code(source, operator, place)
-        if program(other) not in ("", program(source)):
+        if program(other) not in ("", own):
             found[other] = None
         if len(found) == most:
             break

@@ -64,9 +64,8 @@ def parameterization(study: Study, explained: xr.Dataset) -> Figure:
     found = importance(explained)[:SHOWN]
     bars.barh(found.attribute, found, alpha=0.8)
     bars.invert_yaxis()
-    bars.set(
-        title="(b) most important attributes", xlabel=f"mean |share| ({units.replace('1', '–')})"
-    )
+    bars.set_xlabel(f"mean |share| ({'–' if units == '1' else units})")
+    bars.set_title("(b) most important attributes")
     bars.grid(axis="y", visible=False)
     return fig
 

@@ -103,10 +103,10 @@ def sub_basin_maps(
         "vmin": values.min(axis=None) - ROOM,
         "vmax": values.max(axis=None),
     }
-    for ax, name in zip(axes[1:], columns, strict=True):
-        field = on_grid(basin, catchments, evaporation[name].dropna())
-        mesh = maps.map_field(ax, field, bar="", **colours)
     for ax, letter, name in zip(axes, "abcdefgh", ["", *columns], strict=False):
+        if name:
+            field = on_grid(basin, catchments, evaporation[name].dropna())
+            mesh = maps.map_field(ax, field, bar="", **colours)
         maps.draw_outline(ax, basin)
         maps.draw_network(ax, basin, scale=0.3)
         for one in catchments:

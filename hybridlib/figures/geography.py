@@ -13,16 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
+from hybridlib.analysis import inventory
 from hybridlib.analysis.attention import land_field, vegetation_types
-from hybridlib.analysis.inventory import (
-    ADDED,
-    CHANGES,
-    DROPPED,
-    UNCHANGED,
-    changed_cells,
-    missing_days,
-    seasonal_amplitude,
-)
 from hybridlib.figures import maps
 from hybridlib.figures.style import OBSERVED, WIDTH
 from hybridlib.study.instruments import BOX_DEGREES
@@ -112,17 +104,17 @@ def network_figure(
         after: the corrected network, on the same grid.
         extent: west, east, south, north of a detail, degrees; by default the whole grid.
     """
-    changes = changed_cells(before, after)
+    changes = inventory.changed_cells(before, after)
     fig, axes = maps.basin_axes(extent or maps.extent_of(changes), 2, 2)
-    colours = ListedColormap([colour for _, colour in CHANGES.values()])
-    panels = ("first guess", before, ADDED), ("corrected", after, DROPPED)
+    colours = ListedColormap([colour for _, colour in inventory.CHANGES.values()])
+    panels = ("first guess", before, inventory.ADDED), ("corrected", after, inventory.DROPPED)
     for ax, (title, place, hidden) in zip(axes, panels, strict=True):
-        shown = changes.where((changes != UNCHANGED) & (changes != hidden))
+        shown = changes.where((changes != inventory.UNCHANGED) & (changes != hidden))
         maps.map_field(ax, shown, bar="", cmap=colours, vmin=0.5, vmax=3.5, alpha=0.75)
         maps.draw_network(ax, geography.network(place), 0.0, 2.5 if extent else 1.0)
         ax.plot(place.gauges.cell_lon, place.gauges.cell_lat, "o", color=OBSERVED, markersize=2.5)
         ax.set_title(title)
-    handles = [Patch(facecolor=colour, label=name) for name, colour in CHANGES.values()]
+    handles = [Patch(facecolor=colour, label=name) for name, colour in inventory.CHANGES.values()]
     fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return fig
 
@@ -131,7 +123,7 @@ def discharge_figure(study: Study) -> Figure:
     """Draw the record of the largest gauge, and how much of each gauge's months is missing."""
     flow = study.discharge.discharge.load()
     largest = int(study.discharge.cell_area.argmax("station"))
-    share = missing_days(flow)
+    share = inventory.missing_days(flow)
     heights = 2.2, 0.5 + 0.19 * len(share.station)
     size = WIDTH, 0.8 + sum(heights)
     fig, (top, bottom) = plt.subplots(2, figsize=size, sharex=True, height_ratios=heights)
@@ -140,9 +132,10 @@ def discharge_figure(study: Study) -> Figure:
     top.set_ylabel("discharge\n(10³ m³ s⁻¹)")
     names = [f"{at}  {str(name).title()}" for at, name in enumerate(share.station.values, 1)]
     rows = np.arange(len(names))
-    style = {"cmap": GROUND, "vmin": 0, "vmax": 100, "cbar_kwargs": {"pad": 0.02}}
+    style = {"cmap": GROUND, "vmin": 0, "vmax": 100, "rasterized": True}
+    bar = {"pad": 0.02, "label": maps.label_of(share)}
     gaps = share.where(share > 0).assign_coords(station=rows)
-    gaps.plot(ax=bottom, yincrease=False, rasterized=True, **style)
+    gaps.plot(ax=bottom, yincrease=False, cbar_kwargs=bar, **style)
     bottom.set_yticks(rows, names, fontsize=8)
     bottom.set(title="(b) gaps", xlabel="year", ylabel="", xlim=flow.time.values[[0, -1]])
     return fig
@@ -153,7 +146,7 @@ def storage_map(study: Study) -> Figure:
 
     A black frame marks the box that :func:`storage_figure` shows.
     """
-    amplitude = seasonal_amplitude(study.twsa.twsa.load())
+    amplitude = inventory.seasonal_amplitude(study.twsa.twsa.load())
     fig, (ax,) = maps.basin_axes(maps.extent_of(study.basin, 2.0))
     corners = study.twsa[["box_lon", "box_lat"]].to_array().values.T - BOX_DEGREES / 2
     squares = [Rectangle(corner, BOX_DEGREES, BOX_DEGREES) for corner in corners]
@@ -170,7 +163,7 @@ def storage_map(study: Study) -> Figure:
 def storage_figure(study: Study) -> Figure:
     """Draw the storage anomaly of the box with the largest amplitude; missing months are shaded."""
     boxes = study.twsa
-    one = boxes.isel(box=int(seasonal_amplitude(boxes.twsa.load()).argmax("box")))
+    one = boxes.isel(box=int(inventory.seasonal_amplitude(boxes.twsa.load()).argmax("box")))
     series = one.twsa.to_series()
     fig, ax = plt.subplots(figsize=(WIDTH, 3))
     ax.plot(series.index, series, color=OBSERVED, marker=".", markersize=3)

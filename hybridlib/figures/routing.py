@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import xarray as xr
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -59,14 +58,15 @@ def draw_transfer(basin: Basin, outflow: np.ndarray) -> Figure:
 
 def _draw_cells(ax, values, tint: str, title: str, texts=None, size: int = 9) -> None:
     """Write a number, or a text instead, in each cell; cells above zero are tinted."""
-    style: dict = {"cbar": False, "square": True, "xticklabels": False, "yticklabels": False}
-    style |= {"linewidths": 0.6, "linecolor": "0.5", "clip_on": False, "fmt": ""}
-    colours = ListedColormap(["white", tint])
+    style = {"edgecolor": "0.5", "linewidth": 0.6, "clip_on": False, "vmin": 0, "vmax": 1}
+    ax.pcolormesh(np.asarray(values) > 0, cmap=ListedColormap(["white", tint]), **style)
     texts = np.vectorize("{:g}".format)(values) if texts is None else texts
-    drawn = {"annot": texts, "annot_kws": {"size": size}, "vmin": 0, "vmax": 1}
-    sns.heatmap(np.asarray(values) > 0, cmap=colours, ax=ax, **drawn, **style)
-    for text in ax.texts:
-        text.set_color("0.65" if text.get_text() == "0" else "black")
+    for (row, column), text in np.ndenumerate(texts):
+        style = {"ha": "center", "va": "center", "size": size}
+        ax.text(column + 0.5, row + 0.5, text, color="0.65" if text == "0" else "black", **style)
+    ax.set(xticks=[], yticks=[], aspect="equal")
+    ax.invert_yaxis()
+    ax.spines[:].set_visible(False)
     ax.set_title(title, fontsize=10, loc="center")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 import xarray as xr
@@ -78,10 +79,11 @@ def score_boxes(
     count, height = len(metrics) * len(names), 0.7 + 0.3 * len(scores)
     fig, axes = panels(count, len(names), height, sharex=False, sharey=True)
     for ax, letter, (metric, name) in zip(axes, "abcdef", product(metrics, names), strict=False):
-        values = {title: _validation(scored, name, metric) for title, scored in scores.items()}
+        chosen = {"metric": metric, "period": "validation"}
+        values = {title: mean_of_members(one[name].sel(chosen)) for title, one in scores.items()}
         draw_boxes(ax, pd.concat(values, names=["scheme"]).rename(metric).reset_index(), metric)
         if ceiling is not None:
-            middle = _validation(ceiling, name, metric).median()
+            middle = mean_of_members(ceiling[name].sel(chosen)).median()
             ax.axvline(middle, color=COLOURS[TRUTH], linestyle="--", linewidth=1)
         unit = UNITS[name] if metric == "RMSE" else "–"
         ax.set(title=f"({letter}) {SEEN[name]}", xlabel=f"{metric} ({unit}); medians at the right")
@@ -91,10 +93,9 @@ def score_boxes(
     return fig
 
 
-def _validation(scored: xr.Dataset, name: str, metric: str) -> pd.Series:
-    """Scores in the validation years that are defined, mean over the members."""
-    mean = scored[name].sel(metric=metric, period="validation").mean("member")
-    return pd.Series(mean.values).dropna()
+def mean_of_members(scores: xr.DataArray) -> pd.Series:
+    """Scores that are defined, mean over the members."""
+    return pd.Series(np.ravel(scores.mean("member"))).dropna()
 
 
 def draw_boxes(ax, table: pd.DataFrame, metric: str, y: str = "scheme") -> None:
@@ -109,16 +110,10 @@ def draw_boxes(ax, table: pd.DataFrame, metric: str, y: str = "scheme") -> None:
         metric: its column; "RMSE" has a logarithmic axis.
         y: column with a row of boxes for each of its values.
     """
-    style = {
-        "palette": COLOURS,
-        "saturation": 1.0,
-        "width": 0.7,
-        "fliersize": 3,
-        "legend": y != "scheme",
-    }
-    sns.boxplot(table, x=metric, y=y, hue="scheme", ax=ax, **style)
-    groups = table.groupby([y, "scheme"] if y != "scheme" else y, sort=False)[metric]
-    least = min(boxplot_stats(one)[0]["whislo"] for _, one in groups)
+    style = {"palette": COLOURS, "saturation": 1.0, "width": 0.7, "fliersize": 3}
+    sns.boxplot(table, x=metric, y=y, hue="scheme", ax=ax, legend=y != "scheme", **style)
+    boxes = table.groupby([table[y], table.scheme])[metric]
+    least = min(boxplot_stats(one)[0]["whislo"] for _, one in boxes)
     if metric == "RMSE":
         ax.set_xscale("log")
         plain_numbers(ax.xaxis, (1, 3))
@@ -126,12 +121,11 @@ def draw_boxes(ax, table: pd.DataFrame, metric: str, y: str = "scheme") -> None:
         ax.set_xlim(max(LOWEST, least - 0.15 * (1 - least)), 1.0)
     for place, (_, one) in enumerate(table.groupby(y, sort=False)):
         medians = one.groupby("scheme", sort=False)[metric].median()
-        beyond = int((one[metric] < ax.get_xlim()[0]).sum())
-        texts = {1.02: ", ".join(map(_short, medians)), 0.01: f"◂ {beyond}" if beyond else ""}
-        for x, text in texts.items():
+        at = {"xycoords": ("axes fraction", "data"), "va": "center", "size": 9}
+        ax.annotate(", ".join(map(_short, medians)), (1.02, place), **at)
+        if beyond := int((one[metric] < ax.get_xlim()[0]).sum()):
             box = {"fc": "white", "ec": "none", "pad": 1}
-            at = {"xycoords": ("axes fraction", "data"), "va": "center", "size": 9}
-            ax.annotate(text, (x, place), bbox=box if text else None, **at)
+            ax.annotate(f"◂ {beyond}", (0.01, place), bbox=box, **at)
     ax.set_ylabel("")
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from hybridlib.analysis.inventory import name_of
 from hybridlib.experiments.results import PARTS, part_of, select
-from hybridlib.figures.schemes import SEEN, draw_boxes
+from hybridlib.figures.schemes import SEEN, draw_boxes, mean_of_members
 from hybridlib.figures.style import COLOURS, WIDTH, panels
 from hybridlib.learning.schemes import SCHEMES
 from hybridlib.study.schema import InputError
@@ -71,7 +71,9 @@ def part_boxes(results: xr.Dataset, experiment: str, schemes: Iterable[str]) -> 
     schemes = _some(schemes)
     parts = PARTS[str(select(results, experiment=experiment).split.values[0])]
     scores = {
-        (part, SCHEMES[scheme].title): _means(results, "discharge", part, experiment, scheme)
+        (part, SCHEMES[scheme].title): mean_of_members(
+            part_of(results, "discharge", part, experiment=experiment, scheme=scheme)
+        )
         for part in parts
         for scheme in schemes
     }
@@ -82,12 +84,6 @@ def part_boxes(results: xr.Dataset, experiment: str, schemes: Iterable[str]) -> 
     ax.legend().remove()
     fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return fig
-
-
-def _means(results, name: str, part: str, experiment: str, scheme: str, **keys) -> pd.Series:
-    """Scores that are defined, mean over the members."""
-    scores = part_of(results, name, part, experiment=experiment, scheme=scheme, **keys)
-    return pd.Series(np.ravel(scores.mean("member"))).dropna()
 
 
 def weight_sweep(results: xr.Dataset, scheme: str, experiments: Iterable[str]) -> Figure:
@@ -101,25 +97,24 @@ def weight_sweep(results: xr.Dataset, scheme: str, experiments: Iterable[str]) -
         scheme: its name.
         experiments: whose runs make the sweep, validated in the same years.
     """
-    names = [name for name in SERIES if name in results]
+    runs, names = select(results, scheme=scheme), [name for name in SERIES if name in results]
     labels = {"xlabel": "weight of discharge in the loss (–)", "ylabel": "NSE (–)"}
     fig, axes = panels(len(names), len(names), 2.4, **labels)
-    weights = {
-        float(weight): experiment
+    scores = {
+        (name, weight): mean_of_members(
+            part_of(runs, name, "validation", experiment=experiment, weight=weight)
+        )
+        for name in names
         for experiment in experiments
-        for weight in select(results, experiment=experiment, scheme=scheme).weight.values
+        for weight in select(runs, experiment=experiment).weight.values
     }
+    table = pd.concat(scores, names=["series", "weight"]).rename("NSE").reset_index()
+    style = {"estimator": "median", "errorbar": ("pi", 50), "marker": "o", "legend": False}
     for k, (ax, name) in enumerate(zip(axes, names, strict=True)):
-        scores = {
-            weight: _means(results, name, "validation", experiment, scheme, weight=weight)
-            for weight, experiment in weights.items()
-        }
-        table = pd.concat(scores, names=["weight"]).rename("NSE").reset_index()
-        style = {"marker": "o", "color": f"C{k}", "label": "median and quartiles"}
-        sns.lineplot(table, x="weight", y="NSE", estimator="median", errorbar=("pi", 50), ax=ax,
-                     legend=False, **style)  # fmt: skip
+        one = table[table.series == name]
+        sns.lineplot(one, x="weight", y="NSE", ax=ax, color=f"C{k}", **style)
         ax.set(title=SERIES[name], xlabel="", ylabel="")
-    axes[0].legend(loc="lower center")
+    axes[0].legend(axes[0].lines, ["median and quartiles"], loc="lower center")
     return fig
 
 

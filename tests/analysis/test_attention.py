@@ -102,16 +102,15 @@ def _exact(learner, cells, points=200):
     """Shares of f_crit by the midpoint rule along every path from every cell, (cell, 21)."""
     own, begin = tf.gather(learner.attributes, cells), learner.start[F_CRIT, 0]
     row, shares = TABLE_1[F_CRIT], []
-    along = tf.constant((np.arange(points) + 0.5)[:, None, None] / points, tf.float32)
+    along = tf.repeat(tf.constant((np.arange(points) + 0.5) / points, tf.float32), len(cells))
     for cell in own:
-        path = (own[None] + along * (cell - own)[None])[..., :]
-        flat = tf.reshape(path, (-1, 21))
+        way = tf.tile(cell - own, (points, 1))
+        path = tf.tile(own, (points, 1)) + along[:, None] * way
         with tf.GradientTape() as tape:
-            tape.watch(flat)
-            place = tf.sigmoid(begin + learner.network(flat)[:, F_CRIT])
+            tape.watch(path)
+            place = tf.sigmoid(begin + learner.network(path)[:, F_CRIT])
             value = tf.reduce_sum(row.low + (row.high - row.low) * place)
-        slope = tf.reduce_mean(tf.reshape(tape.gradient(value, flat), path.shape), axis=0)
-        shares.append(tf.reduce_mean((cell - own) * slope, axis=0).numpy())
+        shares.append(tf.reduce_mean(way * tape.gradient(value, path), axis=0))
     return np.stack(shares)
 
 

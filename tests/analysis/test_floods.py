@@ -44,9 +44,8 @@ def test_has_a_year_with_a_long_gap_no_flood():
 @pytest.fixture
 def ledger():
     """One catchment of 86.4 km2, so that 1 m3 s-1 is 1 mm d-1; a gap on some days."""
-    seen = xr.DataArray(
-        np.ones((len(DAYS), 1), bool), {"time": DAYS, "catchment": ["land"]}, ("time", "catchment")
-    )
+    coords = {"time": DAYS, "catchment": ["land"]}
+    seen = xr.DataArray(np.ones((len(DAYS), 1), bool), coords, list(coords))
     seen[500:520] = False
     one = SimpleNamespace(name="land", gauge="gauge")
     return SimpleNamespace(catchments=[one], seen=seen, area=np.array([86.4e6]), days=DAYS)
@@ -56,9 +55,14 @@ def gauged(flow: xr.DataArray) -> xr.Dataset:
     return xr.Dataset({"discharge": flow.expand_dims(station=["gauge"]).transpose("time", ...)})
 
 
+def errors(ledger, seen, first=2001, **series):
+    """Errors of series against what was seen, until 2004."""
+    simulated = {name: gauged(flow) for name, flow in series.items()}
+    return floods.peak_errors(ledger, simulated, gauged(seen), "land", Period(first, 2004))
+
+
 def test_is_an_early_and_high_flood_told_by_days_and_percent(ledger):
-    series = {"same": gauged(river(150)), "early": gauged(1.2 * river(130))}
-    found = floods.peak_errors(ledger, series, gauged(river(150)), "land", Period(2003, 2004))
+    found = errors(ledger, river(150), 2003, same=river(150), early=1.2 * river(130))
     assert found.loc["same"].abs().max().max() == 0
     assert found.loc["early"].index.tolist() == [2003, 2004]
     assert found.loc["early", "days late"].tolist() == [-20, -20]
@@ -68,33 +72,27 @@ def test_is_an_early_and_high_flood_told_by_days_and_percent(ledger):
 def test_does_the_summary_tell_the_year_that_stands_alone(ledger):
     late = river(150).copy()
     late[DAYS.year == 2003] = river(100)[DAYS.year == 2003]
-    series = {"late": gauged(late), "same": gauged(river(150))}
-    peaks = floods.peak_errors(ledger, series, gauged(river(150)), "land", Period(2001, 2004))
-    found = floods.summary(peaks)
+    found = floods.summary(errors(ledger, river(150), late=late, same=river(150)))
     assert found.index.tolist() == ["late", "same"]
     assert found.loc["late", ["years", "median days late"]].tolist() == [3, 0]
     assert found.loc["late", "days late"] == pytest.approx(-50 / 3, abs=1)
 
 
 def test_is_a_flood_at_new_year_held_against_the_one_of_the_same_season(ledger):
-    series = {"late": gauged(river(5))}
-    found = floods.peak_errors(ledger, series, gauged(river(362)), "land", Period(2002, 2004))
+    found = errors(ledger, river(362), 2002, late=river(5))
     assert found.loc["late"].index.tolist() == [2002, 2003, 2004]
     assert abs(found.loc["late", "days late"] - 8).max() <= 1
 
 
 def test_is_a_gauge_that_was_never_read_refused(ledger):
-    nothing = gauged(river(150) * np.nan)
     with pytest.raises(InputError, match="land: discharge has no reading"):
-        floods.peak_errors(ledger, {}, nothing, "land", Period(2003, 2004))
+        errors(ledger, river(150) * np.nan)
 
 
 def test_is_the_season_that_of_the_days_observed(ledger):
     flow = river(150)
-    other = flow.where(ledger.seen[:, 0], 1e6)
-    table = floods.seasonal_runoff(
-        ledger, {"a": gauged(flow), "b": gauged(other)}, "land", Period(2002, 2002)
-    )
+    both = {"a": gauged(flow), "b": gauged(flow.where(ledger.seen[:, 0], 1e6))}
+    table = floods.seasonal_runoff(ledger, both, "land", Period(2002, 2002))
     np.testing.assert_allclose(table.a, table.b)
     assert table.a.idxmax() in (5, 6)
     march = flow[(DAYS.year == 2002) & (DAYS.month == 3)].mean()

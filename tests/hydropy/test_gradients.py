@@ -111,44 +111,31 @@ EMPTIED = [store for store in STORES if store not in ("riverstor", "infl")]
 DRY = ("rainf", "snowf", "swe", "wliq")
 ALL = (*STORES, *Parameters._fields, "pet", "rainf", "snowf", "melt")
 
+SOIL = ("rootmoist", *Parameters._fields, "pet")
 CAPACITY = {
-    "wcap": LAND["wcap"],
     "wmin": LAND["wmin"],
     "wilting point": LAND["wilt"],
     "critical point": 0.75 * LAND["wcap"],
     "slow drainage starts": 0.05 * LAND["wcap"],
     "fast drainage starts": 0.90 * LAND["wcap"],
 }
+POINTS = {
+    "an ordinary day": ({}, ALL),
+    "a day of frost": ({"melt": -2.0}, ALL),
+    "a dry day": (dict.fromkeys(DRY, 0.0), [name for name in ALL if name not in (*DRY, "melt")]),
+    "wcap": ({"rootmoist": LAND["wcap"] - ASIDE}, SOIL),  # soil moisture never exceeds it
+    **{f"empty {store}": ({store: ASIDE}, (store, "pet")) for store in EMPTIED[:4] + ["lakestor"]},
+}
+for side in (-ASIDE, ASIDE):
+    POINTS[f"freezing point {side:+}"] = {"melt": side}, STORES
+    for name, value in CAPACITY.items():
+        POINTS[f"{name} {side:+}"] = {"rootmoist": value + side}, SOIL
 
 
-@pytest.mark.parametrize(
-    ("changes", "without"),
-    [({}, ()), ({"melt": -2.0}, ()), (dict.fromkeys(DRY, 0.0), (*DRY, "melt"))],
-    ids=["ordinary", "frost", "dry"],
-)
-def test_are_gradients_right_on_a_day(changes, without):
-    _check(_point(**changes), [name for name in ALL if name not in without])
-
-
-SIDES = [(name, side) for name in CAPACITY for side in (-ASIDE, ASIDE)]
-SIDES.remove(("wcap", ASIDE))  # soil moisture never exceeds wcap
-
-
-@pytest.mark.parametrize(("threshold", "side"), SIDES)
-def test_are_gradients_right_beside_each_threshold_of_soil_moisture(threshold, side):
-    moisture = CAPACITY[threshold] + side
-    names = ("rootmoist", *Parameters._fields, "pet")
-    _check(_point(rootmoist=moisture), names, step=1e-7 if threshold == "wcap" else 1e-6)
-
-
-@pytest.mark.parametrize("side", [-ASIDE, ASIDE])
-def test_are_gradients_right_beside_the_freezing_point(side):
-    _check(_point(melt=side), STORES)
-
-
-@pytest.mark.parametrize("store", ["swe", "wliq", "skinstor", "canopystor", "lakestor"])
-def test_are_gradients_right_beside_an_empty_store(store):
-    _check(_point(**{store: ASIDE}), (store, "pet"))
+@pytest.mark.parametrize("place", POINTS)
+def test_are_gradients_right_on_a_day_and_beside_each_threshold(place):
+    changes, names = POINTS[place]
+    _check(_point(**changes), names, step=1e-7 if place == "wcap" else 1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Is one long run the same as many short ones, and a run of many members as many runs?"""
+"""Is a run of many members the runs of each, and does every program close its water?"""
 
 import cases
 import numpy as np
@@ -7,7 +7,6 @@ import pytest
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.model import VARIABLES, HydroPyNN, run_days
 from hybridlib.hydropy.parameters import Parameters
-from hybridlib.hydropy.step import State
 from hybridlib.study.schema import InputError
 
 
@@ -24,16 +23,6 @@ def model(land):
 @pytest.fixture(scope="module")
 def weather(model, land):
     return cases.pack_weather(model, cases.forcing(land))
-
-
-def test_does_a_restart_give_the_numbers_of_one_long_run(model, weather):
-    end, whole = model.run(weather, variables=VARIABLES)
-    middle, first = model.run(weather.part(slice(0, 150)), variables=VARIABLES)
-    last_end, last = model.run(weather.part(slice(150, 400)), state=middle, variables=VARIABLES)
-    for name in VARIABLES:
-        np.testing.assert_array_equal(np.concatenate([first[name], last[name]]), whole[name])
-    for a, b in zip(end, last_end, strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_is_a_run_of_members_the_runs_of_each(model, weather):
@@ -55,17 +44,14 @@ def test_is_the_program_compiled_once_for_all_years(model, weather):
     assert run_days.experimental_get_tracing_count() == count
 
 
-def test_do_stores_settle_in_spin_up(model, weather):
+def test_do_stores_settle_in_spin_up_and_is_one_that_does_not_settle_refused(model, weather):
     year = weather.part(slice(0, 365))
     state, changes = model.spin_up(year, threshold=0.1)
     assert changes[-1] <= 0.1 < changes[0]
     again, _ = model.run(year, state=state, variables=())
     assert np.abs(model.stored_water(again) - model.stored_water(state)).max() <= 0.1
-
-
-def test_is_a_spin_up_that_does_not_settle_refused(model, weather):
     with pytest.raises(InputError, match="after 2 cycles; expected at most 1e-09 mm"):
-        model.spin_up(weather.part(slice(0, 365)), threshold=1e-9, most=2)
+        model.spin_up(year, threshold=1e-9, most=2)
 
 
 def test_does_water_close_with_one_reservoir_a_day_too(land, weather):
@@ -80,15 +66,3 @@ def test_does_one_reservoir_hold_a_river_as_long_as_the_cascade(land):
     whole = HydroPyNN.from_landsurface(land).lags
     single = HydroPyNN.from_landsurface(land, cascade=False).lags
     np.testing.assert_allclose(single.lag_river, whole.lag_river * whole.reservoirs)
-
-
-def test_is_an_unknown_variable_refused(model, weather):
-    with pytest.raises(InputError, match="variable 'snow' is unknown; expected some of: precip"):
-        model.run(weather, variables=("snow",))
-
-
-def test_does_a_state_hold_what_the_physics_carries():
-    assert State._fields == (
-        *("swe", "wliq", "skinstor", "canopystor", "rootmoist", "lakestor", "groundwstor"),
-        *("riverstor", "infl"),
-    )

@@ -144,9 +144,8 @@ def test_are_members_of_separate_runs_those_of_one_run(study, tmp_path):
     names = [path.name for path in each["hybrid_q"]]
     assert names == ["hybrid_q-member0", "hybrid_q-member1"]
     one, each = (comparison.open_all(study, found)["Hybrid(Q)"] for found in (one, each))
-    for a, b in zip(one.learners, each.learners, strict=True):
-        for ours, theirs in zip(a.get_weights(), b.get_weights(), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+    weights = ([learner.get_weights() for learner in found.learners] for found in (one, each))
+    np.testing.assert_equal(*weights)
     assert each.config["members"] == 2
     columns = one.history.columns.drop("seconds")
     pd.testing.assert_frame_equal(one.history[columns], each.history[columns])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import shutil
+from dataclasses import replace
 
 import cases
 import h5py
@@ -126,20 +127,14 @@ def test_are_perfect_mean_and_constant_series_scored_as_known():
     observed = np.stack([flow, flow, np.full_like(flow, 5.0)], axis=1)
     observed[time.year == 2004, 1] = np.nan
     mean = np.full_like(flow, flow[time.year < 2004].mean())
-    simulated = np.stack([flow, mean, flow], axis=1)[None]
-    dims = {"time": time, "station": ["perfect", "mean", "constant"]}
-    pairs = xr.Dataset(
-        {
-            "discharge_observed": (tuple(dims), observed),
-            "discharge_simulated": (("member", *dims), simulated),
-        },
-        {**dims, "member": [0]},
-    )
-    scores = evaluation.score(pairs, SPLIT).discharge.sel(member=0)
-    expected = {"train": [1.0, 0.0, np.nan], "validation": [1.0, np.nan, np.nan]}
-    for period, values in expected.items():
-        found = scores.sel(metric="NSE", period=period)
-        np.testing.assert_allclose(found, values, atol=1e-12)
+    coords = {"time": time, "station": ["perfect", "mean", "constant"]}
+    pairs = xr.Dataset({"discharge_observed": (tuple(coords), observed)}, coords)
+    simulated = xr.DataArray(np.stack([flow, mean, flow], axis=1), coords)
+    pairs["discharge_simulated"] = simulated.expand_dims(member=[0])
+    scores = evaluation.score(pairs, SPLIT).discharge.sel(metric="NSE", member=0)
+    expected = [[1.0, 0.0, np.nan], [1.0, np.nan, np.nan]]
+    found = scores.sel(period=["train", "validation"])
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_is_the_table_the_mean_over_the_members(scores):
@@ -209,19 +204,11 @@ def test_is_an_untrained_scheme_scored_without_gravimetry(command, tmp_path):
         ("--run={run} --train-years=2002-2002", "a run is scored in its own years"),
         ("--run=nowhere", "nowhere: no run here; expected a config.json"),
         ("--scheme=lstm --study={study}", "scheme 'lstm' is unknown; expected one of"),
-        (
-            "--scheme=hydropynn --study={study} --validation-years=2003-2004",
-            "training 2002-2003 and validation 2003-2004 overlap",
-        ),
     ],
 )
 def test_is_a_command_refused_that_names_no_model(arguments, told, run, study, command):
     code, printed, message = command(*arguments.format(run=run, study=study.path).split())
     assert code == 2 and not printed and told in message
-
-
-def _no_weights(folder, problem):
-    (folder / WEIGHTS).unlink()
 
 
 def _half_of_the_weights(folder, problem):
@@ -233,13 +220,12 @@ def _save(folder, learners):
     save_weights(folder / WEIGHTS, learners, read_config(folder))
 
 
-def _weights_of_three(folder, problem):
-    _save(folder, [problem.learner(seed) for seed in range(3)])
+def _members(count, **changes):
+    def change(folder, problem):
+        other = replace(problem, scheme=replace(problem.scheme, **changes))
+        _save(folder, [other.learner(seed) for seed in range(count)])
 
-
-def _weights_of_another_scheme(folder, problem):
-    other, (learner,) = evaluation.open_untrained(problem.study, "hybrid_q")
-    _save(folder, [learner, other.learner(1)])
+    return change
 
 
 def _weights_of_another_basin(folder, problem):
@@ -265,10 +251,10 @@ OTHER = "weights of another configuration"
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (_no_weights, f"{WEIGHTS}: no weights here; the training has not ended (--resume ends it)"),
+        (lambda folder, _: (folder / WEIGHTS).unlink(), f"{WEIGHTS}: no weights here; "),
         (_half_of_the_weights, f"{WEIGHTS}: {OTHER} (Unable to synchronously open file"),
-        (_weights_of_three, f"{WEIGHTS}: {OTHER} (found 48 arrays, expected 32)"),
-        (_weights_of_another_scheme, f"{WEIGHTS}: {OTHER} (found 16 arrays, expected 32)"),
+        (_members(3), f"{WEIGHTS}: {OTHER} (found 48 arrays, expected 32)"),
+        (_members(2, replacement=False), f"{WEIGHTS}: {OTHER} (found 16 arrays, expected 32)"),
         (_weights_of_another_basin, f"{WEIGHTS}: {OTHER} ("),
         (_settings(members=1), f"{WEIGHTS}: {OTHER} (found 32 arrays, expected 16)"),
         (_settings(members="two"), "members is 'two'; expected int"),

@@ -47,17 +47,15 @@ def _problems_read_once():
         yield
 
 
-@pytest.fixture(scope="module")
-def rows():
-    """The progress of the run that is never stopped."""
-    return []
+ROWS: list[dict] = []
+"""The progress of the run that is never stopped."""
 
 
 @pytest.fixture(scope="module")
-def whole(study, rows, tmp_path_factory):
+def whole(study, tmp_path_factory):
     """The folder of a run that is never stopped."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    train(_settings(study), folder, progress=rows.append)
+    train(_settings(study), folder, progress=ROWS.append)
     return folder
 
 
@@ -75,7 +73,7 @@ def _settings(study: Study, **options) -> Settings:
 
 def _expect_same(folder: Path, other: Path, why: str = "") -> None:
     """See that two runs ended with the same bits and told the same story."""
-    cases.expect_same_weights(folder, other, why)
+    np.testing.assert_equal(*map(cases.stored_weights, (folder, other)), err_msg=why)
     stories = [pd.read_csv(run / HISTORY).drop(columns="seconds") for run in (folder, other)]
     pd.testing.assert_frame_equal(*stories)
     names = [{p.name for p in run.rglob("*")} for run in (folder, other)]
@@ -184,13 +182,13 @@ def test_does_a_killed_ensemble_with_conv3d_go_on_to_the_weights_of_another_proc
     _expect_same(tmp_path / "deterministic", pair)
 
 
-def test_has_the_history_one_row_a_step_and_reaches_the_progress_nothing_left(whole, rows):
+def test_has_the_history_one_row_a_step_and_reaches_the_progress_nothing_left(whole):
     history = pd.read_csv(whole / HISTORY)
     assert list(history.phase) == STEPS
     assert list(history.epoch) == [0, 1, 2, 0, 1]
     assert list(history.held_out_0.notna()) == [phase == "choose" for phase in STEPS]
-    assert [row["phase"] for row in rows] == STEPS
-    left = [row["left"] for row in rows]
+    assert [row["phase"] for row in ROWS] == STEPS
+    left = [row["left"] for row in ROWS]
     assert left == sorted(left, reverse=True) and left[-2:] == [1, 0]
 
 
@@ -361,16 +359,10 @@ def test_does_a_folder_that_cannot_be_written_end_in_one_sentence(command, tmp_p
         ("--scheme=lstm", "scheme 'lstm' is unknown; expected one of: hydropynn, hydropynn_q,"),
         ("--scheme=hydropynn", "scheme 'hydropynn' has nothing to train; evaluate it instead"),
         ("--split=random", "split 'random' is unknown; expected temporal"),
+        ("--precision=int8", "precision 'int8' is unknown; expected float32 or bfloat16"),
         ("--preset=slow", "preset 'slow' is unknown; expected paper or fast"),
         ("--replacement=conv2d", "replacement 'conv2d' is unknown; expected conv3d or fcnn"),
-        ("--precision=int8", "precision 'int8' is unknown; expected float32 or bfloat16"),
-        ("--epochs=-1", "epochs is -1; expected at least 0"),
-        ("--members=0", "members is 0; expected at least 1"),
-        ("--seed=-1", "seed is -1; expected at least 0"),
-        ("--train-years=2002-", "period '2002-' is not understood; expected years like 2003-2012"),
         ("--train-years=2003-2002", "period '2003-2002' ends before it begins"),
-        ("--train-years=1998-2003", "training period 1998-2003; expected years within 2001-2004"),
-        ("--train-years=2001-2002", "training period 2001-2002 starts with the record"),
         ("--validation-years=2003-2004", "training 2002-2003 and validation 2003-2004 overlap"),
         ("--train-years=2002", "the training period 2002-2002 has one year"),
         ("--study=no.zarr", "no.zarr: no prepared study here"),

@@ -102,6 +102,8 @@ def test_do_gauges_drain_what_is_published(amazon):
     assert gauges.error.abs().max() <= 0.15
     assert (gauges.area_network_km2 / gauges.area_km2 - 1 == gauges.error).all()
     assert not gauges.duplicated(["cell_lat", "cell_lon"]).any()
+    obidos = gauges.set_index("station").area_network_km2["OBIDOS - LINIGRAFO"]
+    assert obidos * 1e6 / amazon.area[amazon.mask].sum() == pytest.approx(0.78, abs=0.01)
 
 
 def test_is_a_moved_gauge_said_to_be_moved(amazon):
@@ -119,11 +121,6 @@ def test_do_gauges_follow_each_other_down_the_river(amazon, river):
     for above, below in zip(cells, cells[1:], strict=False):
         assert above != below
         assert basin.catchment(below)[above]
-
-
-def test_does_obidos_drain_four_fifths_of_the_basin(amazon):
-    obidos = amazon.gauges.set_index("station").area_network_km2["OBIDOS - LINIGRAFO"]
-    assert obidos * 1e6 / amazon.area[amazon.mask].sum() == pytest.approx(0.78, abs=0.01)
 
 
 def test_are_the_boxes_those_of_the_climate_table(amazon):

@@ -24,23 +24,16 @@ def _constants() -> dict[str, object]:
     """Numbers, words and tables of them that the modules of a twin name, wherever they stand."""
     found: dict[str, object] = {}
     for module in (geography, landsurface, weather, nature):
-        found |= {name: value for name, value in vars(module).items() if name.isupper()}
-    return {name: _plain(value) for name, value in found.items() if _is_plain(value)}
-
-
-def _is_plain(value) -> bool:
-    """Whether a constant is a number, a word, or a table of these."""
-    if isinstance(value, dict):
-        return all(map(_is_plain, value.values()))
-    several = isinstance(value, tuple | list)
-    return (
-        all(map(_is_plain, value)) if several else isinstance(value, float | int | str | np.ndarray)
-    )
+        found |= {name: _plain(value) for name, value in vars(module).items() if name.isupper()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _plain(value):
-    """A constant as JSON keeps it."""
-    return json.loads(json.dumps(value, default=np.ndarray.tolist))
+    """A constant as JSON keeps it, nothing where it cannot."""
+    try:
+        return json.loads(json.dumps(value, default=np.ndarray.tolist))
+    except TypeError:
+        return None
 
 
 def _table(path: Path) -> list:
