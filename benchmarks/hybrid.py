@@ -26,5 +26,5 @@ def hybrid_iteration(path: str) -> Cost:
     study = open_or_make(path)
     split = split_of(study)
     problem = build_problem(study, find_scheme(SCHEME), split, split.train.last)
-    fit = Fit(problem, Settings(SCHEME, path, choose=False))
+    fit = Fit(problem, Settings(scheme=SCHEME, study=path, choose=False))
     return cost_of(fit.step, repeats=2)[1]

@@ -7,20 +7,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hybridlib import __version__
+from hybridlib.learning.settings import Settings
 from hybridlib.study.schema import InputError
+from hybridlib.terminal import (
+    Stopped,
+    console,
+    long_work,
+    options_of,
+    progress_bar,
+    scores_of,
+    tell,
+)
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="HydroPy as a recurrent neural network: data, physics, training and the book.",
 )
-console = Console(stderr=True, soft_wrap=True)
 
 
 def _version(wanted: bool) -> None:
@@ -42,15 +48,13 @@ def main() -> None:
     """Run the command line; what goes wrong ends in one sentence: exit code 2 for bad input."""
     try:
         app()
+    except Stopped as stopped:
+        tell(f"Stopped: {str(stopped).removeprefix('stopped; ')}")
+        sys.exit(130)
     except (InputError, RuntimeError, OSError) as error:
         console.print("[bold red]Error:[/] ", end="")
         console.print(str(error), highlight=False, markup=False)
         sys.exit(2 if isinstance(error, InputError) else 1)
-
-
-def _bar(description: str) -> Progress:
-    columns = TextColumn(description), BarColumn(), TextColumn("{task.completed}/{task.total}")
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
 
 
 @app.command()
@@ -70,9 +74,10 @@ def twin(
     """
     from hybridlib.twin.make import cached, make_twin
 
-    with console.status("twin") as status:
+    kept = "nothing was written, what stood there stays"
+    with long_work(kept), console.status("twin") as status:
         study, made = make_twin(size, seed, output or cached(size), force, status.update)
-    console.print(f"{study.path}: {'made' if made else 'already there, nothing to do'}")
+    tell(f"{study.path}: {'made' if made else 'already there, nothing to do'}")
 
 
 @app.command()
@@ -101,7 +106,8 @@ def prepare(
 
     if Study(output).has("forcing") and not force:
         raise InputError(f"{output}: a study stands here; --force replaces it, or name another")
-    study = prepare_study(landsurface, forcing, discharge, output, twsa, pet)
+    with long_work("nothing was written, what stood there stays"):
+        study = prepare_study(landsurface, forcing, discharge, output, twsa, pet)
     gauges = study.discharge
     for gauge in gauges.station:
         one = gauges.sel(station=gauge)
@@ -111,20 +117,36 @@ def prepare(
             f"gauge {gauge.item()}: drains {float(one.cell_area):,.0f} km2 in the network, "
             f"{known}{note}"
         )
-    console.print(f"{study.path}: {study.basin.size} cells, {len(study.days)} days")
+    tell(f"{study.path}: {study.basin.size} cells, {len(study.days)} days")
 
 
 @app.command()
 def simulate(
-    landsurface: Annotated[Path, typer.Option(help="NetCDF, HydroPy's land-surface variables.")],
-    forcing: Annotated[
-        Path, typer.Option(help="NetCDF, daily TSurf, Precip, PET or tas, pr, evspsblpot.")
-    ],
-    output: Annotated[Path, typer.Option(help="NetCDF to write.")],
-    dtype: Annotated[str, typer.Option(help="float64 (exact) or float32 (fast).")] = "float64",
+    output: Annotated[
+        Path | None, typer.Option(help="NetCDF to write; of a run also Zarr, by the suffix.")
+    ] = None,
     variables: Annotated[
         str, typer.Option(help="Names to write, separated by commas, or all.")
-    ] = "all",
+    ] = "",
+    run: Annotated[
+        Path | None, typer.Option(help="Trained model to run on its study, instead of files.")
+    ] = None,
+    study: Annotated[Path | None, typer.Option(help="The run's study, if it moved.")] = None,
+    period: Annotated[str, typer.Option(help="Of a run: years, such as 2013-2016.")] = "",
+    member: Annotated[int, typer.Option(help="Of a run: one member; -1 for all.")] = -1,
+    gauges: Annotated[
+        Path | None, typer.Option(help="Of a run: CSV of discharge at the gauges.")
+    ] = None,
+    maps: Annotated[
+        Path | None, typer.Option(help="Of a run: folder for GeoTIFF maps of the period's mean.")
+    ] = None,
+    landsurface: Annotated[
+        Path | None, typer.Option(help="NetCDF, HydroPy's land-surface variables.")
+    ] = None,
+    forcing: Annotated[
+        Path | None, typer.Option(help="NetCDF, daily TSurf, Precip, PET or tas, pr, evspsblpot.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float64 (exact) or float32 (fast).")] = "float64",
     restart_in: Annotated[Path | None, typer.Option(help="Stores to start from.")] = None,
     restart_out: Annotated[Path | None, typer.Option(help="Where to keep the stores.")] = None,
     any_date: Annotated[
@@ -142,17 +164,35 @@ def simulate(
         typer.Option(help="HydroPy's cascade and four sub-steps, or one reservoir and one step."),
     ] = True,
 ) -> None:
-    """Run HydroPyNN on HydroPy's own input files.
+    """Run a trained model on its study, or HydroPyNN on HydroPy's own input files.
 
-    Example: `hybridlib simulate --landsurface L.nc --forcing F.nc --output O.nc
-    --variables dis,evap,tws --restart-out end.nc`
+    Fluxes of a run are in mm d-1, stores in mm, flows in m3 s-1; files in HydroPy's layout have
+    HydroPy's units. Examples:
+
+    `hybridlib simulate --run RUN --variables dis,evap,tws,swe --output O.nc --gauges Q.csv`
+
+    `hybridlib simulate --landsurface L.nc --forcing F.nc --output O.nc --restart-out end.nc`
     """
-    from hybridlib.hydropy.model import VARIABLES, known_variables
+    files = {"--landsurface": landsurface, "--forcing": forcing, "--output": output}
+    if run is not None:
+        if landsurface or forcing or restart_in or restart_out:
+            raise InputError("give either --run, or files and restarts")
+        _simulate_run(run, study, variables, period, member, output, gauges, maps)
+        return
+    if study or gauges or maps or period:
+        raise InputError("--study, --period, --gauges and --maps belong to --run")
+    if missing := [name for name, path in files.items() if path is None]:
+        raise InputError(f"give {', '.join(missing)} (or --run for a trained model)")
+    options = {"zonal_length": zonal_length, "cascade": cascade, "any_date": any_date}
+    restarts = {"restart_in": restart_in, "restart_out": restart_out}
+    _simulate_files(landsurface, forcing, output, dtype, variables, **restarts, **options)
+
+
+def _simulate_files(landsurface, forcing, output, dtype, variables, restart_out, **options) -> None:
+    """HydroPy's files in, HydroPy's files out."""
     from hybridlib.hydropy.simulate import simulate as run
 
-    names = VARIABLES if variables == "all" else variables.replace(",", " ").split()
-    names = known_variables(names)
-    bar = _bar("days")
+    names, bar = _names(variables), progress_bar("days")
     task = bar.add_task("days", total=None)
 
     def progress(done: int, total: int) -> None:
@@ -160,91 +200,71 @@ def simulate(
         bar.update(task, completed=done, total=total)
 
     try:
-        run(
-            landsurface,
-            forcing,
-            output,
-            dtype,
-            names,
-            restart_in,
-            restart_out,
-            any_date,
-            progress,
-            zonal_length=zonal_length,
-            cascade=cascade,
-        )
+        with long_work("nothing was written, what stood there stays"):
+            run(landsurface, forcing, output, dtype, names, restart_out=restart_out,
+                progress=progress, **options)  # fmt: skip
     finally:
         if bar.live.is_started:
             bar.stop()
-    console.print(f"{output}: {len(names)} variables")
+    tell(f"{output}: {len(names)} variables")
     if restart_out is not None:
-        console.print(f"{restart_out}: stores after the last day")
+        tell(f"{restart_out}: stores after the last day")
+
+
+def _simulate_run(run, study, variables, period, member, output, gauges, maps) -> None:
+    """A trained model's results, labelled, in the files asked for."""
+    from hybridlib.learning.run import Run
+    from hybridlib.study import export
+
+    names = _names(variables or "dis")
+    if not (output or gauges or maps):
+        raise InputError("nothing to write; give --output, --gauges or --maps")
+    if output is not None and output.suffix not in export.WRITERS:
+        raise InputError(f"{output}: expected a suffix of {' or '.join(export.WRITERS)}")
+    with long_work("nothing was written, what stood there stays"), console.status("running"):
+        found = Run.open(run, study=study or "").simulate(names, period, member, grid=True)
+        if output is not None:
+            tell(f"{export.write(output, found)}: {', '.join(map(str, found))}")
+        if gauges is not None:
+            tell(f"{export.write_gauges(gauges, found)}: {found.sizes['station']} gauges")
+        for path in export.write_maps(maps, found) if maps is not None else ():
+            tell(f"{path}: mean of the period and the members")
+
+
+def _names(variables: str) -> list[str]:
+    """Names in a list of variables; all by default."""
+    from hybridlib.hydropy.model import VARIABLES, known_variables
+
+    everything = variables in ("", "all")
+    return list(known_variables(VARIABLES if everything else variables.replace(",", " ").split()))
 
 
 @app.command()
+@options_of(Settings, first=("scheme", "study"))
 def train(
-    scheme: Annotated[
-        str,
-        typer.Option(help="hydropynn_q, hydropynn_qs, hybrid_q, hybrid_qs or hybrid_qs_plus."),
-    ],
-    study: Annotated[Path, typer.Option(help="Prepared study (prepare or twin make one).")],
     run: Annotated[Path, typer.Option(help="Folder of the run; new, or with --resume its own.")],
-    split: Annotated[
-        str, typer.Option(help="temporal, or spatial or spatiotemporal with --fold.")
-    ] = "temporal",
-    fold: Annotated[int, typer.Option(help="Group of gauges held out, from 1 on.")] = 0,
-    folds: Annotated[int, typer.Option(help="Number of groups of gauges.")] = 4,
-    split_seed: Annotated[int, typer.Option(help="Of the groups.")] = 0,
-    train_years: Annotated[str, typer.Option(help="Such as 2003-2012; by default a rule.")] = "",
-    validation_years: Annotated[str, typer.Option(help="Such as 2013-2016.")] = "",
-    preset: Annotated[str, typer.Option(help="fast, or paper (Adam 5e-4, 300 steps).")] = "fast",
-    epochs: Annotated[int, typer.Option(help="Most steps; 0: the preset's.")] = 0,
-    weight: Annotated[
-        float, typer.Option(help="Of discharge in the loss, 0 to 1; -1: the scheme's own.")
-    ] = -1.0,
-    choose: Annotated[
-        bool,
-        typer.Option(help="Choose the steps inside the training years, then refit on all of them."),
-    ] = True,
-    seed: Annotated[int, typer.Option(help="Of the first member's start.")] = 0,
-    members: Annotated[int, typer.Option(help="Members of an ensemble, side by side.")] = 1,
-    replacement: Annotated[
-        str, typer.Option(help="conv3d, or fcnn, which sees no neighbours.")
-    ] = "conv3d",
-    precision: Annotated[
-        str, typer.Option(help="float32, or bfloat16 for the replacement network.")
-    ] = "float32",
-    deterministic: Annotated[
-        bool, typer.Option(help="Only operations that are reproducible by design.")
-    ] = False,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
+    **settings,
 ) -> None:
     """Train a scheme; a stopped training goes on with --resume to the very same weights.
 
     Example: `hybridlib train --scheme hybrid_qs --study data/cache/default.zarr --run runs/qs`
     """
-    from hybridlib.learning.settings import Settings
+    asked = Settings(**settings)
     from hybridlib.learning.training import train as fit
 
-    settings = Settings(
-        scheme, str(study), split, fold, folds, split_seed, train_years, validation_years, preset,
-        epochs, weight, choose, seed, members, replacement, precision, deterministic,
-    )  # fmt: skip
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[scores]}")
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
+    bar = progress_bar("{task.description}", "{task.fields[scores]}")
+    with long_work(f"the steps made are kept in {run}", "--resume"), bar:
         task = bar.add_task("reading", total=None, scores="")
 
         def progress(row: dict) -> None:
             step = f"{row['phase']} {row['epoch']}"
             done = bar.tasks[0].completed + 1
-            bar.update(task, description=step, scores=_scores(row), completed=done)
+            bar.update(task, description=step, scores=scores_of(row), completed=done)
             bar.update(task, total=done + row["left"])
 
-        def note(text: str) -> None:
-            bar.console.print(text, highlight=False, markup=False)
-
-        weights = fit(settings, run, resume, progress, note)
-    console.print(f"{weights}: trained; `hybridlib evaluate --run {run}` scores it")
+        weights = fit(asked, run, resume, progress, tell)
+    tell(f"{weights}: trained. To score it:", f"hybridlib evaluate --run {run}")
 
 
 @app.command()
@@ -266,9 +286,8 @@ def evaluate(
     --study data/cache/default.zarr`
     """
     from hybridlib.learning import evaluation
+    from hybridlib.learning.folder import METRICS
     from hybridlib.learning.run import Run
-    from hybridlib.learning.settings import split_of
-    from hybridlib.study.store import open_study
 
     if (run is None) == (scheme is None) or (scheme is not None and study is None):
         raise InputError("give either --run, or --scheme with --study")
@@ -276,24 +295,45 @@ def evaluate(
         raise InputError("a run is scored in its own years; give years only with --scheme")
     if run is not None and study is not None and output is None:
         raise InputError("scores on another study need a file of their own: give --output")
-    with console.status("running the model"):
+    with long_work("scores that were kept stay"), console.status("running the model"):
         if run is not None:
-            model = Run.open(run, study or "").model()
+            model = Run.open(run, study=study or "")
         elif scheme is not None and study is not None:
-            data = open_study(study)
-            years = split_of(data, train_years, validation_years)
-            model = evaluation.open_untrained(data, scheme, years)
-        scores = evaluation.evaluate(*model)
+            model = Run.untrained(study, scheme, train_years, validation_years)
+        scores = model.scores(anew=True)
     about = "{study} ({source}); train {train}, validation {validation}".format(**scores.attrs)
     for name in (name for name in evaluation.UNITS if name in scores):
         table = evaluation.table(scores, name)
         table.loc["median"] = table.median()
         typer.echo(f"\n{name}, {about}\n{table.to_string(float_format='{:.3f}'.format)}")
     typer.echo(f"\nwater from nowhere: at most {scores.attrs['water_from_nowhere_mm']:.1e} mm")
-    target = output or (run / evaluation.METRICS if run is not None else None)
+    target = output or (run / METRICS if run is not None else None)
     if target is not None:
         evaluation.write_metrics(target, scores)
-        console.print(f"{target}: scores")
+        tell(f"{target}: scores")
+
+
+@app.command()
+def info(
+    path: Annotated[Path, typer.Argument(help="A prepared study, or the folder of a run.")],
+) -> None:
+    """Say on one screen what a study or a run holds.
+
+    Example: `hybridlib info data/cache/default.zarr`
+    """
+    from hybridlib.learning.folder import CONFIG
+    from hybridlib.study.files import from_project
+    from hybridlib.study.store import open_study
+
+    if (from_project(path) / CONFIG).is_file():
+        from hybridlib.learning.run import Run
+
+        about = Run.open(path).summary()
+    else:
+        about = open_study(path).summary()
+    width = max(map(len, about))
+    for name, text in about.items():
+        typer.echo(f"{name:{width}}  {text}")
 
 
 @app.command()
@@ -320,13 +360,15 @@ def experiments(
     """
     from hybridlib.experiments import matrix as lab
 
-    runs = lab.expand(lab.read_matrix(matrix), only or ())
+    asked = lab.read_matrix(matrix)
     if plan:
-        for run in runs:
-            typer.echo(f"{run}: {'done' if lab.finished(run) else 'to do'}")
+        from hybridlib.experiments import results as kept
+
+        typer.echo(kept.plan(asked, only or ()).to_string(index=False, na_rep="unknown"))
         return
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[scores]}")
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
+    runs = lab.expand(asked, only or ())
+    bar = progress_bar("{task.description}", "{task.fields[scores]}")
+    with long_work("finished runs and the steps of the others are kept"), bar:
         tasks = {"": bar.add_task("all runs", total=len(runs), scores="")}
 
         def progress(row: dict) -> None:
@@ -334,13 +376,13 @@ def experiments(
             if run not in tasks:
                 tasks[run] = bar.add_task(run, total=None, scores="")
             done = bar.tasks[bar.task_ids.index(tasks[run])].completed + 1
-            bar.update(tasks[run], completed=done, total=done + row["left"], scores=_scores(row))
+            bar.update(tasks[run], completed=done, total=done + row["left"], scores=scores_of(row))
 
         def ended(run: lab.Task, how: str) -> None:
             bar.advance(tasks[""])
             if str(run) in tasks:
                 bar.remove_task(tasks.pop(str(run)))
-            bar.console.print(f"{run}: {how}", highlight=False, markup=False)
+            tell(f"{run}: {how}")
 
         with lab.connect(scheduler, workers) as client:
             failures = lab.schedule(runs, client, progress, ended, retries)
@@ -375,12 +417,7 @@ def results(
     waiting = lab.to_do(plan, gathered)
     if len(waiting):
         typer.echo(f"\nnot finished, hours estimated\n{waiting.to_string(index=False)}")
-    console.print(f"{plan.results}: {lab.DATASET} and tables")
-
-
-def _scores(row: dict) -> str:
-    shown = {"loss": "loss", "nse_discharge": "NSE Q", "nse_twsa": "NSE TWSA"}
-    return " ".join(f"{text} {row[key]:.3f}" for key, text in shown.items())
+    tell(f"{plan.results}: {lab.DATASET} and tables")
 
 
 @app.command()
@@ -408,8 +445,9 @@ def notebooks(
         if not equals:
             raise InputError(f"-p {value}: expected key=value")
         overrides[key] = text
-    for path in run(names or [], params, overrides, output):
-        console.print(str(path))
+    with long_work("notebooks that ran to their end are kept"):
+        for path in run(names or [], params, overrides, output):
+            tell(str(path))
 
 
 @app.command()
@@ -419,4 +457,5 @@ def book(
     """Build the book from the notebooks as they were last run, and say where it lies."""
     from hybridlib.publish.pages import build
 
-    console.print(f"The book: {build(strict)}")
+    with long_work("the notebooks are as they were"):
+        tell(f"The book: {build(strict)}")

@@ -19,9 +19,8 @@ from hybridlib.cli import main
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import Lags, Parameters, default_parameters
-from hybridlib.learning.comparison import Trained
-from hybridlib.learning.evaluation import open_untrained
-from hybridlib.learning.run import CONFIG, WEIGHTS
+from hybridlib.learning.folder import CONFIG, WEIGHTS
+from hybridlib.learning.run import Run
 from hybridlib.study.attributes import static_attributes
 from hybridlib.study.instruments import discharge_at, monthly_means
 from hybridlib.study.prepare import place_gauges
@@ -229,9 +228,14 @@ def _tiny_box(tws: np.ndarray) -> xr.Dataset:
     )
 
 
-def untrained(study: Study, scheme: str = "hydropynn") -> Trained:
-    """A scheme as it is before training."""
-    return Trained(*open_untrained(study, scheme), {}, None)
+class Ready(Run):
+    """A run whose problem and members are there already."""
+
+    scheme = property(lambda self: self.problem.scheme)
+    study = property(lambda self: self.problem.study)
+
+    def __init__(self, problem, learners):
+        vars(self).update(config=None, folders=(), problem=problem, learners=list(learners))
 
 
 class Known:

@@ -18,11 +18,10 @@ import xarray as xr
 from hybridlib.analysis.recovery import true_parameters
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
-from hybridlib.learning.comparison import Trained
+from hybridlib.learning.learner import Learner
 from hybridlib.learning.networks import squash
-from hybridlib.learning.schemes import Learner
+from hybridlib.learning.run import Run
 from hybridlib.study.attributes import ATTRIBUTES
-from hybridlib.study.basin import gridded
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import Study
 from hybridlib.twin import nature
@@ -41,7 +40,7 @@ ANDES = 3000.0
 ROWS_A_BLOCK = 256
 
 
-def with_network(schemes: Mapping[str, Trained]) -> dict[str, Trained]:
+def with_network(schemes: Mapping[str, Run]) -> dict[str, Run]:
     """The schemes that have a network from attributes to parameters, by title."""
     return {
         title: trained
@@ -50,7 +49,7 @@ def with_network(schemes: Mapping[str, Trained]) -> dict[str, Trained]:
     }
 
 
-def chosen_members(trained: Trained, member: int = -1) -> list[Learner]:
+def chosen_members(trained: Run, member: int = -1) -> list[Learner]:
     """One member of a scheme, or all of them.
 
     Args:
@@ -357,20 +356,13 @@ def share_fields(
         names: of the attributes.
         text: long name of the fields.
     """
+    on_grid = study.basin.on_grid
     return xr.Dataset(
         {
-            title: land_field(study, group_share(one, names).values, text, one.share.units)
+            title: on_grid(group_share(one, names), long_name=text, units=one.share.units)
             for title, one in shares.items()
         }
     )
-
-
-def land_field(study: Study, values: np.ndarray, text: str, units: str) -> xr.DataArray:
-    """Values over the cells with land, (cell,), on the grid, NaN elsewhere, (lat, lon)."""
-    basin = study.basin
-    packed = np.full(basin.size, np.nan)
-    packed[basin.land] = values
-    return gridded(basin, packed, long_name=text, units=units)
 
 
 class Types(NamedTuple):

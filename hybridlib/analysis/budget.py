@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.learning.comparison import Trained, simulate_fields
 from hybridlib.learning.objective import months_of
-from hybridlib.study.basin import Basin, gridded
-from hybridlib.study.instruments import box_weights, discharge_at, total_water_anomaly
+from hybridlib.learning.run import Run
+from hybridlib.study.basin import Basin
+from hybridlib.study.instruments import box_weights
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.study.splits import Period
 from hybridlib.study.store import Study
@@ -284,7 +284,7 @@ def observed_series(study: Study, days: pd.DatetimeIndex) -> xr.Dataset:
     return xr.Dataset(series)
 
 
-def simulated_series(trained: Trained, member: int = -1) -> xr.Dataset:
+def simulated_series(trained: Run, member: int = -1) -> xr.Dataset:
     """What gauges and gravimetry would see of a scheme, and what they cannot see.
 
     Args:
@@ -295,23 +295,15 @@ def simulated_series(trained: Trained, member: int = -1) -> xr.Dataset:
         discharge and twsa as :func:`observed_series`; evap, mm a-1, and stored, mm at the end of
         each year with the water between two cells, (year, cell).
     """
-    problem, names = trained.problem, ("dis", "evap", "tws", "infl_subtime")
-    fields, days = simulate_fields(trained, names, member), problem.days
-    see = {"time": days, "station": problem.study.discharge.station.values}
-    flow = discharge_at(fields.dis.values, problem.study.gauge_cells)
-    evap = annual_sums(fields.evap.values, days)
-    series = {
-        "discharge": xr.DataArray(flow, see, ("time", "station")),
-        "evap": evap,
-        "stored": evap.copy(data=_stored(trained, fields, evap.year.values)),
-    }
-    if problem.boxes is not None:
-        seen = total_water_anomaly(fields.tws.values, days, problem.study.basin, problem.boxes)
-        series["twsa"] = problem.boxes.twsa.copy(data=seen)
-    return xr.Dataset(series)
+    names = ("dis", "evap", "tws", "infl_subtime")
+    found = trained.simulate(names, member=member).mean("member", keep_attrs=True)
+    evap = annual_sums(found.evap.values, trained.problem.days)
+    stored = evap.copy(data=_stored(trained, found, evap.year.values))
+    seen = found[[name for name in ("discharge", "twsa") if name in found]]
+    return seen.reset_coords(drop=True).assign(evap=evap, stored=stored)
 
 
-def simulate_schemes(schemes: Mapping[str, Trained], member: int = -1) -> dict[str, xr.Dataset]:
+def simulate_schemes(schemes: Mapping[str, Run], member: int = -1) -> dict[str, xr.Dataset]:
     """Run all schemes; see :func:`simulated_series`.
 
     Args:
@@ -324,7 +316,7 @@ def simulate_schemes(schemes: Mapping[str, Trained], member: int = -1) -> dict[s
     return {title: simulated_series(trained, member) for title, trained in schemes.items()}
 
 
-def _stored(trained: Trained, fields: xr.Dataset, years: np.ndarray) -> np.ndarray:
+def _stored(trained: Run, fields: xr.Dataset, years: np.ndarray) -> np.ndarray:
     """Water at the end of each year, mm, (year, cell).
 
     HydroPy's tws leaves out what is on its way between two cells; a budget must not.
@@ -563,10 +555,10 @@ def mean_evapotranspiration(
     return pd.DataFrame(columns).dropna(subset="P − Q − ΔS")
 
 
-def on_grid(
+def in_cells(
     basin: Basin, catchments: Iterable[Catchment], values: Mapping[str, float]
-) -> xr.DataArray:
-    """Lay one value a catchment on the grid, (lat, lon); NaN outside them all.
+) -> np.ndarray:
+    """Give every cell its catchment's value, (cell,); NaN outside them all.
 
     Args:
         basin: the active cells.
@@ -577,4 +569,4 @@ def on_grid(
     for one in catchments:
         if one.name in values:
             field[one.inside] = values[one.name]
-    return gridded(basin, field)
+    return field

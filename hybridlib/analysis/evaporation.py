@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.learning.comparison import Trained, simulate_fields
+from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import TRUTH, find_scheme
 from hybridlib.study import pet
-from hybridlib.study.basin import gridded
 from hybridlib.study.metrics import correlation, rmse
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.study.splits import Period
@@ -41,7 +40,7 @@ WEATHER = {
 }
 
 
-def companion(schemes: Mapping[str, Trained], title: str) -> str:
+def companion(schemes: Mapping[str, Run], title: str) -> str:
     """Scheme that another is shown beside: Hybrid(Q,S) as in the paper's Figure 10, or the first.
 
     Args:
@@ -53,7 +52,7 @@ def companion(schemes: Mapping[str, Trained], title: str) -> str:
     return beside if beside in others else others[0]
 
 
-def shown_years(text: str, trained: Trained) -> Period:
+def shown_years(text: str, trained: Run) -> Period:
     """Years like "2003-2016"; by default all that train or validate, as in the paper.
 
     Raises:
@@ -68,7 +67,7 @@ def shown_years(text: str, trained: Trained) -> Period:
     return years
 
 
-def simulate_evaporation(schemes: Mapping[str, Trained], member: int = -1) -> dict[str, xr.Dataset]:
+def simulate_evaporation(schemes: Mapping[str, Run], member: int = -1) -> dict[str, xr.Dataset]:
     """Daily evapotranspiration of every cell, mm d-1, "evap" (time, cell), by title.
 
     Args:
@@ -78,7 +77,8 @@ def simulate_evaporation(schemes: Mapping[str, Trained], member: int = -1) -> di
     Raises:
         InputError: a scheme without that member.
     """
-    return {title: simulate_fields(one, ["evap"], member) for title, one in schemes.items()}
+    runs = {title: one.simulate(["evap"], member=member) for title, one in schemes.items()}
+    return {title: found.mean("member", keep_attrs=True) for title, found in runs.items()}
 
 
 def reference_pet(study: Study) -> str:
@@ -93,7 +93,7 @@ def possible_formulas(study: Study) -> list[str]:
     return [name for name in FORMULAS if known.issuperset(pet.FORMULAS[name].variables)]
 
 
-def pet_fields(study: Study, trained: Trained, member: int = -1) -> xr.Dataset:
+def pet_fields(study: Study, trained: Run, member: int = -1) -> xr.Dataset:
     """PET by every formula, of a scheme and, on a twin, of the truth.
 
     Args:
@@ -180,7 +180,7 @@ def annual_maps(study: Study, fields: xr.Dataset, period: Period) -> xr.Dataset:
     for title, field in chosen.items():
         year = field.values.mean(axis=0, dtype=float) * DAYS_A_YEAR
         land = np.where(basin.land, year, np.nan)
-        grids[title] = gridded(basin, land, long_name="mean annual PET", units="mm")
+        grids[title] = basin.on_grid(land, long_name="mean annual PET", units="mm")
     return xr.Dataset(grids)
 
 

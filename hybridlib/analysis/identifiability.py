@@ -41,9 +41,10 @@ from hybridlib.analysis.attention import (
 from hybridlib.analysis.recovery import NO_GRADIENT, learned_parameters, true_parameters
 from hybridlib.hydropy.backend import keras, tf
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
-from hybridlib.learning.comparison import Trained
+from hybridlib.learning.learner import Learner
 from hybridlib.learning.networks import starting_logits
-from hybridlib.learning.schemes import TRUTH, Learner
+from hybridlib.learning.run import Run
+from hybridlib.learning.schemes import TRUTH
 from hybridlib.study.metrics import correlation, rmse
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.study.store import Study
@@ -66,7 +67,7 @@ DIFFER = "members differ"
 FLAT = "no gradient"
 
 
-def with_members(schemes: Mapping[str, Trained], least: int = 2) -> dict[str, Trained]:
+def with_members(schemes: Mapping[str, Run], least: int = 2) -> dict[str, Run]:
     """The trained schemes that have at least so many members."""
     return {
         title: trained
@@ -75,19 +76,19 @@ def with_members(schemes: Mapping[str, Trained], least: int = 2) -> dict[str, Tr
     }
 
 
-def member_parameters(trained: Trained) -> np.ndarray:
+def member_parameters(trained: Run) -> np.ndarray:
     """Parameters of every member, over the cells with land, (member, 9, cell)."""
     land = trained.problem.study.basin.land
     fields = [np.stack([np.asarray(f, float) for f in o.parameters()]) for o in trained.learners]
     return np.stack(fields)[..., land]
 
 
-def land_mean(trained: Trained, name: str) -> np.ndarray:
+def land_mean(trained: Run, name: str) -> np.ndarray:
     """One parameter, mean over the members, over the cells with land, (cell,)."""
     return getattr(learned_parameters(trained), name)[trained.problem.study.basin.land]
 
 
-def spread(trained: Trained) -> xr.Dataset:
+def spread(trained: Run) -> xr.Dataset:
     """Spread of every parameter over the members, by cell.
 
     Args:
@@ -119,7 +120,7 @@ def spread(trained: Trained) -> xr.Dataset:
     )
 
 
-def _several(trained: Trained) -> np.ndarray:
+def _several(trained: Run) -> np.ndarray:
     """Parameters of at least two members."""
     if len(trained.learners) < 2:
         raise InputError(
@@ -133,7 +134,7 @@ def _ranges() -> np.ndarray:
     return np.array([row.high - row.low for row in TABLE_1])
 
 
-def identify(study: Study, schemes: Mapping[str, Trained]) -> pd.DataFrame:
+def identify(study: Study, schemes: Mapping[str, Run]) -> pd.DataFrame:
     """Judge every parameter of every scheme by the rule at the head of this module.
 
     Args:
@@ -256,7 +257,7 @@ def measures(judged: pd.DataFrame, title: str) -> dict[str, float | str]:
     return {"wide spreads": len(wide), "spreads in % of the range": told}
 
 
-def departures(study: Study, schemes: Mapping[str, Trained], name: str) -> pd.DataFrame:
+def departures(study: Study, schemes: Mapping[str, Run], name: str) -> pd.DataFrame:
     """How far every scheme's field of one parameter lies from a twin's truth.
 
     Args:
@@ -287,7 +288,7 @@ def departures(study: Study, schemes: Mapping[str, Trained], name: str) -> pd.Da
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def told_the_truth(study: Study, trained: Trained, steps: int = 3000, seed: int = 0) -> Learner:
+def told_the_truth(study: Study, trained: Run, steps: int = 3000, seed: int = 0) -> Learner:
     """Fit a scheme's network to a twin's true parameters themselves: what a perfect teacher gives.
 
     A control. Where the network of the scheme misses a rule that this one finds, the observations
@@ -356,7 +357,7 @@ def rules_found(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("parameter")
 
 
-def pet_spread(study: Study, trained: Trained) -> xr.Dataset:
+def pet_spread(study: Study, trained: Run) -> xr.Dataset:
     """Spread of mean PET over the members, by cell, and on a twin its error.
 
     Args:

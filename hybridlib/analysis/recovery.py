@@ -13,10 +13,9 @@ import xarray as xr
 
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.learning import evaluation
-from hybridlib.learning.comparison import Trained
 from hybridlib.learning.problem import Problem
+from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import TRUTH
-from hybridlib.study.basin import gridded
 from hybridlib.study.metrics import correlation, rmse
 from hybridlib.study.splits import Period
 from hybridlib.study.store import Study
@@ -48,14 +47,14 @@ def limited_days(study: Study) -> np.ndarray:
     return 100.0 * (actual < LIMITED * possible).mean(axis=0)
 
 
-def learned_parameters(trained: Trained) -> Parameters:
+def learned_parameters(trained: Run) -> Parameters:
     """A scheme's parameter fields, mean over its members, (cell,)."""
     members = [learner.parameters() for learner in trained.learners]
     means = (np.mean(fields, axis=0, dtype=float) for fields in zip(*members, strict=True))
     return Parameters(*means)
 
 
-def parameter_recovery(study: Study, schemes: Mapping[str, Trained]) -> pd.DataFrame:
+def parameter_recovery(study: Study, schemes: Mapping[str, Run]) -> pd.DataFrame:
     """Agreement of every scheme's parameter fields with the truth, over the cells with land.
 
     Args:
@@ -89,7 +88,7 @@ def nearer_than_default(recovered: pd.DataFrame) -> pd.Series:
     return better.rename(f"nearer to the truth (of {len(error)})")
 
 
-def parameter_fields(study: Study, schemes: Mapping[str, Trained], name: str) -> xr.Dataset:
+def parameter_fields(study: Study, schemes: Mapping[str, Run], name: str) -> xr.Dataset:
     """One parameter on the grid: "truth", then every scheme by title, (lat, lon)."""
     row = next(row for row in TABLE_1 if row.name == name)
     fields = {TRUTH: getattr(true_parameters(study), name)}
@@ -99,7 +98,7 @@ def parameter_fields(study: Study, schemes: Mapping[str, Trained], name: str) ->
     return _on_grid(study, fields, attrs)
 
 
-def pet_errors(study: Study, trained: Trained) -> xr.Dataset:
+def pet_errors(study: Study, trained: Run) -> xr.Dataset:
     """What the truth and a scheme add to the reference PET, mm d-1, float32, (time, cell).
 
     Args:
@@ -189,9 +188,6 @@ def truth_scores(study: Study, problem: Problem) -> xr.Dataset:
 
 def _on_grid(study: Study, fields: Mapping[str, np.ndarray], attrs: dict) -> xr.Dataset:
     """Packed fields on the grid, NaN where there is no land, (lat, lon)."""
-    basin = study.basin
-    shown = {
-        name: np.where(basin.land, np.asarray(field, float), np.nan)
-        for name, field in fields.items()
-    }
-    return xr.Dataset({name: gridded(basin, field, **attrs) for name, field in shown.items()})
+    land = study.basin.land
+    shown = {name: ("cell", np.asarray(field, float)[land]) for name, field in fields.items()}
+    return study.basin.on_grid(xr.Dataset(shown), **attrs)

@@ -9,8 +9,7 @@ import pandas as pd
 
 from hybridlib.analysis.recovery import learned_parameters
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
-from hybridlib.learning.comparison import Trained
-from hybridlib.learning.run import steps_made
+from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import SCHEMES, TRUTH, find_scheme
 from hybridlib.learning.settings import PRESETS, Preset
 from hybridlib.learning.training import CLIP
@@ -42,9 +41,7 @@ def scheme_table(names: Iterable[str], reference: str = "Penman–Monteith") -> 
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def parameter_summary(
-    schemes: Mapping[str, Trained], true: Parameters | None = None
-) -> pd.DataFrame:
+def parameter_summary(schemes: Mapping[str, Run], true: Parameters | None = None) -> pd.DataFrame:
     """List every parameter's range and its median over the cells in every scheme (Table 1)."""
     columns = {title: learned_parameters(trained) for title, trained in schemes.items()}
     if true is not None:
@@ -61,30 +58,28 @@ def parameter_summary(
     return table
 
 
-def hyperparameters(schemes: Mapping[str, Trained]) -> pd.DataFrame:
+def hyperparameters(schemes: Mapping[str, Run]) -> pd.DataFrame:
     """List how every scheme was trained, beside the paper's setting (Table S5)."""
     columns = {"the paper": _setting(PRESETS["paper"], "network")}
     for title, trained in schemes.items():
-        if not trained.config:
+        scheme, config = trained.scheme, trained.config
+        if not scheme.trained:
             continue
-        scheme, config = trained.problem.scheme, trained.config
-        preset = Preset(**config["schedule"])
         weights = sum(int(np.prod(w.shape)) for w in trained.learners[0].trainable_variables)
-        columns[title] = _setting(preset, scheme.parameters) | {
-            "most steps": config["epochs"] or preset.steps,
+        columns[title] = _setting(config.schedule, scheme.parameters) | {
+            "most steps": config.epochs or config.schedule.steps,
             "steps chosen, by member": ", ".join(map(str, steps_chosen(trained))),
             "gradient clipped at": f"{CLIP:g}",
             "trainable numbers": weights,
-            "members": config["members"],
-            "training years": config["train"],
+            "members": config.members,
+            "training years": config.train,
         }
     return pd.DataFrame(columns).fillna("–")
 
 
-def steps_chosen(trained: Trained) -> list[int]:
+def steps_chosen(trained: Run) -> list[int]:
     """Steps of every member on all of the training years."""
-    config, history = trained.config, trained.history
-    return [steps_made(history, config, member) for member in range(config["members"])]
+    return [trained.steps(member) for member in range(trained.config.members)]
 
 
 def _setting(preset: Preset, kind: str) -> dict[str, object]:

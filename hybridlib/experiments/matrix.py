@@ -10,82 +10,70 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import yaml
+from pydantic import AfterValidator
 
 from hybridlib.learning import evaluation, provenance
-from hybridlib.learning.evaluation import METRICS
-from hybridlib.learning.provenance import PROVENANCE
-from hybridlib.learning.run import (
-    Run,
+from hybridlib.learning.folder import (
+    METRICS,
+    about,
     claimed,
     read_config,
     refuse_another_run,
     write_config,
 )
+from hybridlib.learning.provenance import PROVENANCE
+from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import find_scheme
-from hybridlib.learning.settings import PRESETS, Settings
+from hybridlib.learning.settings import Settings, Training
 from hybridlib.learning.training import train
 from hybridlib.study.files import from_project, written_whole
+from hybridlib.study.options import Options, each_once
 from hybridlib.study.schema import InputError
-from hybridlib.study.splits import FOLDS
 
 HYDROGRAPHS = "hydrographs.nc"
 TOPIC = "hybridlib-progress"
-EXPECTED = {
-    "tuple[str, ...]": "a list of names, each once",
-    "tuple[float, ...]": "a list of numbers, each once",
-}
+YEARS = ("train", "validation")
 RETRIES = 1
 """How often a run that failed is tried again before it is reported."""
 
 
-@dataclass(frozen=True)
-class Experiment:
+class Experiment(Training):
     """A group of the matrix: every combination of its lists is trained.
 
-    Attributes:
-        schemes: names in :data:`~hybridlib.learning.schemes.SCHEMES`.
-        split: "temporal", "spatial" or "spatiotemporal".
-        folds: groups of gauges that take turns; read with the last two splits only.
-        split_seed: of the groups.
-        members: repeats from different starts.
-        weights: of discharge in the loss; -1 for the scheme's own.
-        replacement: kinds of the replacement network.
-        preset: schedule of the training.
-        epochs: most steps; 0 for the preset's.
-        choose: choose the number of steps inside the training years, or make them all.
+    With a split in space every group of gauges is held out in turn; `members` are repeats from
+    different starts, the first of which is `seed`.
     """
 
-    schemes: tuple[str, ...]
-    split: str = "temporal"
-    folds: int = FOLDS
-    split_seed: int = 0
-    members: int = 1
-    weights: tuple[float, ...] = (-1.0,)
-    replacement: tuple[str, ...] = ("conv3d",)
-    preset: str = "fast"
-    epochs: int = 0
-    choose: bool = True
+    schemes: Annotated[tuple[str, ...], AfterValidator(each_once)]
+    """Names of schemes."""
+    weights: Annotated[tuple[float, ...], AfterValidator(each_once)] = (-1.0,)
+    """Of discharge in the loss; -1 for the scheme's own."""
+    replacement: Annotated[tuple[str, ...], AfterValidator(each_once)] = ("conv3d",)
+    """Kinds of the replacement network."""
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """What a matrix file says.
-
-    Attributes:
-        study: the prepared study of all runs.
-        runs: folder for the runs, one folder an experiment.
-        results: folder for the tables.
-        experiments: by name.
-    """
+class Matrix(Options):
+    """What a matrix file says."""
 
     study: str
+    """The prepared study of all runs."""
     runs: str
+    """Folder for the runs, one folder an experiment."""
     results: str
-    experiments: dict[str, Experiment] = field(default_factory=dict)
+    """Folder for the tables."""
+    experiments: dict[str, dict]
+    """Groups by name; see :class:`Experiment`."""
+
+    @cached_property
+    def groups(self) -> dict[str, Experiment]:
+        """The experiments, by name."""
+        return {name: Experiment(**group) for name, group in self.experiments.items()}
 
 
 @dataclass(frozen=True)
@@ -122,18 +110,14 @@ def read_matrix(path: Path | str) -> Matrix:
         text = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
-    values = _known(text, Matrix, str(path))
-    groups = values.get("experiments")
-    if not isinstance(groups, dict) or not groups:
-        raise InputError(f"{path}: experiments is {groups!r}; expected a group for each experiment")
-    for name in groups:
-        if not isinstance(name, str) or name in ("", "..") or Path(name).name != name:
+    matrix = Matrix.read(text, str(path))
+    if not matrix.experiments:
+        raise InputError(f"{path}: experiments is {{}}; expected a group for each experiment")
+    for name, group in matrix.experiments.items():
+        if name in ("", "..") or Path(name).name != name:
             raise InputError(f"{path}: experiment {name!r}; expected a name fit for a folder")
-    experiments = {
-        name: Experiment(**_known(group, Experiment, f"{path}: {name}"))
-        for name, group in groups.items()
-    }
-    return Matrix(**values | {"experiments": experiments})
+        Experiment.read(group, f"{path}: {name}")
+    return matrix
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -145,37 +129,6 @@ class _UniqueKeys(yaml.SafeLoader):
             if names.count(name) > 1:
                 raise yaml.YAMLError(f"key '{name}' is given twice, {node.start_mark}".strip())
         return super().construct_mapping(node, deep)
-
-
-def _known(values, kind: type, where: str) -> dict:
-    """The values of a group with lists as tuples; refuse what its dataclass does not have."""
-    if not isinstance(values, dict):
-        raise InputError(f"{where}: found {values!r}; expected keys and values")
-    names = {f.name: str(f.type) for f in fields(kind)}
-    for key in values:
-        if key not in names:
-            raise InputError(
-                f"{where}: key {key!r} is unknown; expected some of {', '.join(names)}"
-            )
-    for name, one in names.items():
-        needed = name in ("schemes", "study", "runs", "results")
-        if needed and name not in values:
-            raise InputError(f"{where}: key {name!r} is missing")
-        if name in values and not _fits(values[name], one):
-            expected = EXPECTED.get(one, one)
-            raise InputError(f"{where}: {name} is {values[name]!r}; expected {expected}")
-        if name in ("members", "folds") and values.get(name, 1) < 1:
-            raise InputError(f"{where}: {name} is {values[name]}; expected at least 1")
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-
-
-def _fits(value, kind: str) -> bool:
-    """Whether a value is of a field's type; a list of numbers may hold whole ones."""
-    if kind.startswith("tuple"):
-        items = {"float": ("float", "int"), "str": ("str",)}[kind[len("tuple[") :].split(",")[0]]
-        listed = isinstance(value, list) and all(type(item).__name__ in items for item in value)
-        return listed and 0 < len(value) == len(set(value))
-    return kind.startswith("dict") or type(value).__name__ == kind
 
 
 def expand(matrix: Matrix, only: Iterable[str] = ()) -> list[Task]:
@@ -197,13 +150,14 @@ def expand(matrix: Matrix, only: Iterable[str] = ()) -> list[Task]:
 
 
 def _runs_of(matrix: Matrix, experiment: str) -> Iterable[Task]:
-    group = matrix.experiments[experiment]
+    group = matrix.groups[experiment]
     folds = (0,) if group.split == "temporal" else tuple(range(1, group.folds + 1))
     for scheme in group.schemes:
         kind = find_scheme(scheme)
-        several: tuple[tuple[int, int], ...] = ((0, group.members),) if kind.trained else ((0, 1),)
+        first, count = group.seed, group.members if kind.trained else 1
+        several = [(first, count)]
         if kind.replacement:
-            several = tuple((seed, 1) for seed in range(group.members))
+            several = [(seed, 1) for seed in range(first, first + count)]
         kinds = group.replacement if kind.replacement else ("conv3d",)
         for fold, weight, rival, (seed, members) in itertools.product(
             folds, group.weights, kinds, several
@@ -216,19 +170,9 @@ def _runs_of(matrix: Matrix, experiment: str) -> Iterable[Task]:
                 + [f"member{seed}"] * kind.replacement
             )
             settings = Settings(
-                scheme,
-                matrix.study,
-                group.split,
-                fold,
-                group.folds,
-                group.split_seed,
-                preset=group.preset,
-                epochs=group.epochs,
-                weight=float(weight),
-                choose=group.choose,
-                seed=seed,
-                members=members,
-                replacement=rival,
+                **group.model_dump(include=set(Training.model_fields))
+                | {"scheme": scheme, "study": matrix.study, "fold": fold, "weight": weight}
+                | {"seed": seed, "members": members, "replacement": rival}
             )
             yield Task(experiment, name, Path(matrix.runs) / experiment / name, settings)
 
@@ -245,9 +189,9 @@ def finished(run: Task) -> bool:
         return False
     found = read_config(folder)
     for name, value in _asked(run).items():
-        if found[name] != value:
+        if (own := getattr(found, name)) != value:
             raise InputError(
-                f"{run.folder}: a finished run has {name} {found[name]!r}; the matrix asks for "
+                f"{run.folder}: a finished run has {name} {own!r}; the matrix asks for "
                 f"{value!r}; remove the folder or name the experiment anew"
             )
     return True
@@ -256,9 +200,12 @@ def finished(run: Task) -> bool:
 def _asked(run: Task) -> dict:
     """What the matrix asks of a run; without its study, all but what that decides."""
     if from_project(run.settings.study).exists():
-        return Run.plan(run.settings, run.folder).config
-    asked = asdict(run.settings) | {"schedule": asdict(PRESETS[run.settings.preset])}
-    return {name: value for name, value in asked.items() if name not in ("train", "validation")}
+        config = Run.plan(run.settings, run.folder).config
+        return {name: getattr(config, name) for name in about()}
+    own = {name: getattr(run.settings, name) for name in Settings.model_fields}
+    # The rule for years that are not given needs the study.
+    asked = {name: value for name, value in own.items() if value or name not in YEARS}
+    return asked | {"schedule": run.settings.adam}
 
 
 def perform(run: Task, report: Callable[[dict], None] | None = None) -> str:
@@ -276,23 +223,22 @@ def perform(run: Task, report: Callable[[dict], None] | None = None) -> str:
     """
     folder = from_project(run.folder)
     planned = Run.plan(run.settings, folder)
-    split, config = planned.split, planned.config
-    refuse_another_run(folder, config, resume=True)  # leaves what is no run untouched
+    refuse_another_run(folder, planned.config, resume=True)  # leaves what is no run untouched
     with claimed(folder):
-        if find_scheme(run.settings.scheme).trained:
+        if planned.scheme.trained:
             train(run.settings, folder, resume=True, progress=report)
-            problem, learners = Run.open(folder).model()
             if not (folder / PROVENANCE).exists():
                 provenance.write_commits(folder, ["unknown"])
         else:
-            refuse_another_run(folder, config, resume=True)  # as training does for itself
-            write_config(folder, config)
+            refuse_another_run(folder, planned.config, resume=True)  # as training does for itself
+            write_config(folder, planned.config)
             provenance.write_commits(folder, [provenance.RUNNING])
-            problem, learners = evaluation.open_untrained(planned.study, run.settings.scheme, split)
-        pairs = evaluation.simulate_members(problem, learners)
-        if split.held_out:
-            _keep_hydrographs(folder / HYDROGRAPHS, pairs.sel(station=list(split.held_out)))
-        evaluation.write_metrics(folder / METRICS, evaluation.evaluate(problem, learners, pairs))
+        done = Run.open(folder)
+        pairs = done.observe()
+        if held_out := list(done.split.held_out):
+            _keep_hydrographs(folder / HYDROGRAPHS, pairs.sel(station=held_out))
+        scores = evaluation.evaluate(done.problem, done.learners, pairs)
+        evaluation.write_metrics(folder / METRICS, scores)
     return str(run)
 
 
@@ -308,7 +254,7 @@ def _key(run: Task) -> str:
     """A name that no run of another study, folder or setting has on a shared scheduler."""
     from dask.base import tokenize
 
-    return f"{run}-{tokenize(str(run.folder), asdict(run.settings))}"
+    return f"{run}-{tokenize(str(run.folder), run.settings.model_dump())}"
 
 
 def _task(run: Task) -> str:

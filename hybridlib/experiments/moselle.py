@@ -9,7 +9,6 @@ is, in ``data/results``. With a study of them, made by ``hybridlib prepare``, th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -48,7 +47,7 @@ def train(study: Path | str, steps: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
     """
     results, curves = [], []
     for name in SCHEMES:
-        settings = Settings(name, str(study), members=SEEDS, epochs=steps)
+        settings = Settings(scheme=name, study=str(study), members=SEEDS, epochs=steps)
         data, scheme = open_study(study), find_scheme(name)
         split = split_of(data)
         fit = Fit(build_problem(data, scheme, split, split.train.last), settings)
@@ -57,7 +56,7 @@ def train(study: Path | str, steps: int = 0) -> tuple[pd.DataFrame, pd.DataFrame
             fit.step()
         # The same refit, from the same start, not stopped.
         watched = max(steps or WATCHED, *fit.chosen)
-        longer = Fit(fit.problem, replace(settings, choose=False, epochs=watched))
+        longer = Fit(fit.problem, settings.model_copy(update={"choose": False, "epochs": watched}))
         rows = _watch(whole, longer)
         while not longer.done:
             longer.step()

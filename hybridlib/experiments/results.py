@@ -14,10 +14,11 @@ import xarray as xr
 from scipy import stats
 
 from hybridlib.experiments.matrix import HYDROGRAPHS, Matrix, Task, expand, finished
-from hybridlib.learning.evaluation import METRICS, UNITS
+from hybridlib.learning.evaluation import UNITS
+from hybridlib.learning.folder import METRICS
 from hybridlib.learning.provenance import read_commits
-from hybridlib.learning.run import Run, steps_made
-from hybridlib.learning.schemes import SCHEMES
+from hybridlib.learning.run import Run
+from hybridlib.learning.schemes import find_scheme
 from hybridlib.study.files import from_project, written_whole
 from hybridlib.study.schema import InputError
 from hybridlib.study.splits import trained_neighbours
@@ -27,6 +28,8 @@ DATASET, RUNS, SUMMARY, TO_DO = "results.nc", "runs.csv", "summary.csv", "to_do.
 NEIGHBOURS = "gauges.csv"
 KEYS = ("experiment", "scheme", "split", "weight", "replacement")
 """What tells one line of the summary from another; folds and members are joined in it."""
+PACED = ("experiment", "name", "scheme", "replacement", "iterations", "hours")
+"""Coordinates of a run that tell what others will take."""
 PARTS: dict[str, dict[str, tuple[str, bool | None]]] = {
     "temporal": {"training": ("train", None), "validation": ("validation", None)},
     "spatial": {"training": ("train", False), "validation": ("validation", True)},
@@ -67,17 +70,17 @@ def _members_of(task: Task) -> Iterable[xr.Dataset]:
     run = Run.open(task.folder)
     config, history = run.config, run.history
     commit = read_commits(run.folder)
-    versions = " ".join(f"{name} {number}" for name, number in config["versions"].items())
+    versions = " ".join(f"{name} {number}" for name, number in config.versions.items())
     scores = _load(run.folder / METRICS)
     for member in range(scores.sizes["member"]):
         described = {
             "experiment": task.experiment,
             "name": task.name,
-            **{name: config[name] for name in ("scheme", "split", "fold", "preset")},
-            "member": config["seed"] + member,
-            "weight": _own_weight(config),
-            "replacement": config["replacement"],
-            "steps": steps_made(history, config, member) if len(history) else 0,
+            **config.model_dump(include={"scheme", "split", "fold", "preset"}),
+            "member": config.seed + member,
+            "weight": run.scheme.weights[0],
+            "replacement": config.replacement,
+            "steps": run.steps(member) if len(history) else 0,
             "iterations": len(history),
             "hours": float(history.seconds.sum()) / 3600.0 / scores.sizes["member"],
             "water_from_nowhere_mm": scores.attrs["water_from_nowhere_mm"],
@@ -94,13 +97,6 @@ def _load(path: Path) -> xr.Dataset:
             return opened.load()
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
-
-
-def _own_weight(config: dict) -> float:
-    """Weight of discharge in the loss."""
-    if config["weight"] >= 0.0:
-        return config["weight"]
-    return SCHEMES[config["scheme"]].weights[0]
 
 
 def part_of(results: xr.Dataset, name: str, part: str, metric: str = "NSE", **keys) -> xr.DataArray:
@@ -214,7 +210,7 @@ def compare(
             part_of(results, "discharge", part, metric, experiment=experiment, scheme=scheme)
             for scheme in (better, worse)
         ]
-        titles = [SCHEMES[name].title for name in (better, worse)]
+        titles = [find_scheme(name).title for name in (better, worse)]
         about = {"experiment": experiment, "scheme": titles[0], "against": titles[1]}
         rows.append(about | paired(*sides))
     return pd.DataFrame(rows, columns=TESTED)
@@ -282,7 +278,7 @@ def wide(summary: pd.DataFrame, metric: str = "NSE") -> pd.DataFrame:
         f"{digits.format(row['upper quartile'])})" if row["count"] else "–"
         for _, row in chosen.iterrows()
     ]  # fmt: skip
-    schemes = [SCHEMES[name] for name in chosen.scheme]
+    schemes = [find_scheme(name) for name in chosen.scheme]
     weights, kinds = (zip(schemes, chosen[key], strict=True) for key in ("weight", "replacement"))
     chosen["weight"] = [f"{weight:g}" if scheme.trained else "–" for scheme, weight in weights]
     chosen["replacement"] = [kind if scheme.replacement else "–" for scheme, kind in kinds]
@@ -352,29 +348,52 @@ def provenance(results: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame({name: results[name].values for name in names})
 
 
-def to_do(matrix: Matrix, results: xr.Dataset) -> pd.DataFrame:
-    """Runs that were not gathered, with what they would cost by the pace of those that were.
+def plan(matrix: Matrix, only: Iterable[str] = (), results: xr.Dataset | None = None):
+    """Runs of a matrix with what they cost by the pace of those that are finished.
+
+    Args:
+        matrix: of :func:`~hybridlib.experiments.matrix.read_matrix`.
+        only: names of experiments; all by default.
+        results: of :func:`collect`, where that was done before.
 
     Returns:
-        experiment, name, and hours (NaN where no run of that scheme tells), the median time of an
-        iteration in finished runs of the same scheme, for as many iterations as may be made.
+        A table: experiment, name, state ("done" or "to do"), members, steps (most that are made,
+        those that choose their number included) and hours: what a finished run took, and of
+        others the median time of a step in finished runs of the same scheme, for all steps; NaN
+        where none tells.
     """
-    rows = []
-    gathered = set(zip(results.experiment.values, results.name.values, strict=True))
-    for run in expand(matrix):
-        if (run.experiment, run.name) in gathered:
-            continue
-        s = run.settings
-        alike = (
-            (results.scheme == s.scheme)
-            & (results.replacement == s.replacement)
-            & (results.iterations > 0)
-        ).values
-        pace = (results.hours / results.iterations).values[alike]
-        iterations = s.steps * (2 if s.choose else 1) * s.members
-        hours = float(np.median(pace)) * iterations if alike.any() else np.nan
-        rows.append({"experiment": run.experiment, "name": run.name, "hours": hours})
-    return pd.DataFrame(rows, columns=["experiment", "name", "hours"])
+    states = {run: finished(run) for run in expand(matrix, only)}
+    if results is None:
+        try:
+            results = collect(matrix)
+        except InputError:
+            results = xr.Dataset({name: ("run", []) for name in PACED})
+    rows = [_planned(run, done, results) for run, done in states.items()]
+    return pd.DataFrame(rows, columns=["experiment", "name", "state", "members", "steps", "hours"])
+
+
+def _planned(run: Task, done: bool, results: xr.Dataset) -> dict:
+    """A row of the plan."""
+    s = run.settings
+    steps = s.steps * (2 if s.choose else 1) if find_scheme(s.scheme).trained else 0
+    own = (results.experiment == run.experiment) & (results.name == run.name)
+    alike = (results.scheme == s.scheme) & (results.replacement == s.replacement)
+    paced = (alike & (results.iterations > 0)).values
+    hours = np.nan
+    if done and own.any():
+        hours = float(results.hours.values[own.values].sum())
+    elif not steps or paced.any():
+        pace = (results.hours / results.iterations).values[paced]
+        hours = float(np.median(pace)) * steps * s.members if steps else 0.0
+    state = "done" if done else "to do"
+    row = {"experiment": run.experiment, "name": run.name, "state": state, "members": s.members}
+    return row | {"steps": steps, "hours": hours}
+
+
+def to_do(matrix: Matrix, results: xr.Dataset) -> pd.DataFrame:
+    """Rows of :func:`plan` that were not gathered."""
+    table = plan(matrix, results=results)
+    return table[table.state != "done"].drop(columns="state")
 
 
 def neighbours(matrix: Matrix, results: xr.Dataset) -> pd.DataFrame:

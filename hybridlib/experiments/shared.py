@@ -23,8 +23,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from hybridlib.hydropy.backend import tf
+from hybridlib.learning.learner import Learner
 from hybridlib.learning.problem import Problem, build_problem, normalised
-from hybridlib.learning.schemes import Learner, find_scheme
+from hybridlib.learning.schemes import find_scheme
 from hybridlib.learning.settings import split_of
 from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.files import written_whole

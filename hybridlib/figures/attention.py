@@ -12,14 +12,14 @@ import seaborn as sns
 import xarray as xr
 from matplotlib.figure import Figure
 
-from hybridlib.analysis.attention import group_share, importance, land_field, vegetation_types
+from hybridlib.analysis.attention import group_share, importance, vegetation_types
 from hybridlib.analysis.identifiability import land_mean
 from hybridlib.analysis.recovery import true_parameters
 from hybridlib.figures import maps
 from hybridlib.figures.geography import COVERS, draw_cover
 from hybridlib.figures.style import COLOURS, WIDTH, panels, plain_numbers
 from hybridlib.hydropy.parameters import Parameters
-from hybridlib.learning.comparison import Trained
+from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import TRUTH
 from hybridlib.study.store import Study
 
@@ -52,7 +52,8 @@ def parameterization(study: Study, explained: xr.Dataset) -> Figure:
         (4, "(e) mean temperature", temperature, "temperature", "°C", thermal),
         (5, "(f) share of temperature", warmth, share, units, AROUND_0),
     ):
-        maps.map_field(axes[place], land_field(study, np.asarray(values), text, unit), **scale)
+        field = study.basin.on_grid(values, long_name=text, units=unit)
+        maps.map_field(axes[place], field, **scale)
         axes[place].set_title(title)
     draw_cover(axes[2], study)
     axes[2].set_title("(c) land cover")
@@ -123,7 +124,7 @@ def convergence(explained: Mapping[str, xr.Dataset]) -> Figure:
     return fig
 
 
-def learned_against_true(study: Study, schemes: Mapping[str, Trained], name: str) -> Figure:
+def learned_against_true(study: Study, schemes: Mapping[str, Run], name: str) -> Figure:
     """Draw a learned parameter against a twin's truth, a dot a cell, a panel a scheme.
 
     Args:
@@ -160,7 +161,7 @@ def spread_maps(study: Study, spreads: xr.Dataset) -> Figure:
     percent = 100 * spreads.sd
     top = float(percent.quantile(0.99))
     for ax, name in zip(axes, spreads.parameter.values, strict=True):
-        field = land_field(study, percent.sel(parameter=name), "spread", "%")
+        field = study.basin.on_grid(percent.sel(parameter=name))
         mesh = maps.map_field(ax, field, bar="", vmin=0, vmax=top)
         maps.draw_outline(ax, study.basin)
         ax.set_title(name)
@@ -210,7 +211,8 @@ def pet_spread_map(study: Study, spreads: xr.Dataset) -> Figure:
     shown = {name: how for name, how in shown.items() if name in spreads}
     fig, axes = maps.basin_axes(maps.extent_of(study.basin), len(shown), 2, land=False)
     for ax, (name, (title, scale)) in zip(axes, shown.items(), strict=True):
-        maps.map_field(ax, land_field(study, spreads[name].values, "mean PET", "mm d⁻¹"), **scale)
+        field = study.basin.on_grid(spreads[name], long_name="mean PET", units="mm d⁻¹")
+        maps.map_field(ax, field, **scale)
         maps.draw_network(ax, study.basin, scale=0.3)
         maps.draw_outline(ax, study.basin)
         ax.set_title(title)

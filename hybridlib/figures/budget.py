@@ -12,7 +12,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hybridlib.analysis.budget import SHORT, Catchment, on_grid
+from hybridlib.analysis.budget import SHORT, Catchment, in_cells
 from hybridlib.analysis.inventory import name_of
 from hybridlib.figures import maps
 from hybridlib.figures.geography import label_place
@@ -105,7 +105,7 @@ def sub_basin_maps(
     }
     for ax, letter, name in zip(axes, "abcdefgh", ["", *columns], strict=False):
         if name:
-            field = on_grid(basin, catchments, evaporation[name].dropna())
+            field = basin.on_grid(in_cells(basin, catchments, evaporation[name].dropna()))
             mesh = maps.map_field(ax, field, bar="", **colours)
         maps.draw_outline(ax, basin)
         maps.draw_network(ax, basin, scale=0.3)

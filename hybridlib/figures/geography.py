@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from hybridlib.analysis import inventory
-from hybridlib.analysis.attention import land_field, vegetation_types
+from hybridlib.analysis.attention import vegetation_types
 from hybridlib.figures import maps
 from hybridlib.figures.style import OBSERVED, WIDTH
 from hybridlib.study.instruments import BOX_DEGREES
@@ -87,7 +87,7 @@ def draw_cover(ax, study: Study, bar: str = "right") -> None:
         cover = study.attributes.fveg_avg.where(study.landsurface.lsm > 0)
         maps.map_field(ax, cover, bar, vmin=0, vmax=1)
         return
-    count, field = len(types.names), land_field(study, types.flag, "vegetation type", "1")
+    count, field = len(types.names), study.basin.on_grid(types.flag)
     colours = ListedColormap(COVERS[:count])
     mesh = maps.map_field(ax, field, bar, cmap=colours, vmin=0.5, vmax=count + 0.5)
     names = [textwrap.fill(name, 12) for name in types.names.values()]

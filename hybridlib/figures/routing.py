@@ -16,7 +16,7 @@ from hybridlib.figures import maps
 from hybridlib.figures.geography import label_place
 from hybridlib.figures.style import WIDTH, panels
 from hybridlib.hydropy.routing import DIRECTIONS, direction_masks, transfer_by_masks
-from hybridlib.study.basin import Basin, gridded
+from hybridlib.study.basin import Basin
 
 ARROWS = np.array([*"↑↗→↘↓↙←↖", "●"])
 """A glyph for each direction of the compass; a sink has none and is drawn as a dot."""
@@ -130,7 +130,7 @@ def map_travel_time(
         path: cells in the order of the flow.
         steps: places on the path to mark with their number of cells.
     """
-    field = gridded(basin, days, long_name="mean travel time to the outlet", units="days")
+    field = basin.on_grid(days, long_name="mean travel time to the outlet", units="days")
     fig, (ax,) = maps.basin_axes(maps.extent_of(basin))
     maps.map_field(ax, field)
     places = np.column_stack([basin.lon[basin.col[path]], basin.lat[basin.row[path]]])

@@ -18,7 +18,7 @@ from hybridlib.analysis.inventory import name_of
 from hybridlib.analysis.schemes import steps_chosen
 from hybridlib.figures.hydrographs import draw_pair
 from hybridlib.figures.style import COLOURS, name_looks, panels, plain_numbers
-from hybridlib.learning.comparison import Trained
+from hybridlib.learning.run import CURVES, Run
 from hybridlib.learning.schemes import SCHEMES, TRUTH
 from hybridlib.study.splits import Period
 
@@ -27,26 +27,17 @@ UNITS = {"discharge": "m³ s⁻¹", "twsa": "mm"}
 LOWEST = -1.0
 """Where an axis of scores ends at the latest; values below are counted at the rim."""
 CHOSEN = "number of steps chosen, by member"
-CURVES = {
-    "choosing: first years of the training period": ("choose", "loss", "--"),
-    "choosing: its last years, held out": ("choose", "held_out", ":"),
-    "refit: all of the training period": ("fit", "loss", "-"),
-}
-"""Phase, column and style of the curves of a training."""
 
 
-def training_curves(schemes: Mapping[str, Trained]) -> Figure:
+def training_curves(schemes: Mapping[str, Run]) -> Figure:
     """Draw every scheme's loss before each step, in both phases, with the number chosen.
 
     Lines are means over the members.
     """
-    runs = {title: trained for title, trained in schemes.items() if trained.config}
+    runs = {title: trained for title, trained in schemes.items() if trained.scheme.trained}
     fig, axes = panels(len(runs), 2, sharey=True, xlabel="steps made", ylabel="loss (–)")
     for ax, (title, trained) in zip(axes, runs.items(), strict=True):
-        for phase, column, look in CURVES.values():
-            part = trained.history[trained.history.phase == phase].set_index("epoch")
-            loss = part.filter(regex=f"^{column}_").mean(axis=1)
-            ax.plot(loss.index, loss, look, color=COLOURS[title])
+        trained.plot_training(ax, color=COLOURS[title])
         chosen = sorted(set(steps_chosen(trained)))
         for step in chosen:
             ax.axvline(step, color="0.5", linestyle="-.", linewidth=1)

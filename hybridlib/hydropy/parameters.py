@@ -35,6 +35,11 @@ class Parameter:
     units: str
     description: str
 
+    @property
+    def attrs(self) -> dict[str, str]:
+        """CF attributes."""
+        return {"units": self.units.replace("/", "1"), "long_name": self.description}
+
 
 # HydroPy's constants in kg m-2 s-1; the paper rounds them to 0.024 and 2.40 mm d-1.
 _SLOW = 2.77778e-7 * SECONDS_PER_DAY

@@ -71,6 +71,27 @@ def per_second(name: str) -> float:
     return 1.0 / SECONDS_PER_DAY if OUTPUT[name][0] in (FLUX, _FLOW) else 1.0
 
 
+def labelled(model: HydroPyNN, series: dict[str, np.ndarray], days) -> xr.Dataset:
+    """Give a run's series their names, units and places.
+
+    Args:
+        model: that ran.
+        series: of :meth:`~hybridlib.hydropy.model.HydroPyNN.run`.
+        days: of the series, pandas.DatetimeIndex.
+
+    Returns:
+        (time, cell), riverstor also by reservoir; fluxes in mm d-1, stores in mm, flows in m3 s-1.
+    """
+    units = {FLUX: "mm d-1", _STORE: "mm", _SHARE: "1"}
+    found = {}
+    for name, values in series.items():
+        unit, long_name = OUTPUT[name]
+        values = values / np.float32(SECONDS_PER_DAY) if unit == _FLOW else values
+        dims = ("time", "reservoir", "cell") if values.ndim == 3 else ("time", "cell")
+        found[name] = dims, values, {"units": units.get(unit, unit), "long_name": long_name}
+    return xr.Dataset(found, {"time": days, **model.basin.cells})
+
+
 def study_model(study: Study, dtype: str = "float32", **options) -> HydroPyNN:
     """HydroPyNN on a study's land surface, its lags from the cells' true lengths.
 

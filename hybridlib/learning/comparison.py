@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from hybridlib.hydropy.backend import tf
-from hybridlib.hydropy.model import known_variables
 from hybridlib.learning import evaluation
+from hybridlib.learning.folder import CONFIG, WEIGHTS, identity
 from hybridlib.learning.networks import METEOROLOGY, REPLACEMENT_FILTERS
-from hybridlib.learning.problem import Problem, build_problem
-from hybridlib.learning.run import (
-    WEIGHTS,
-    Run,
-    identity,
-    steps_made,
-)
-from hybridlib.learning.schemes import SCHEMES, Learner, find_scheme
+from hybridlib.learning.problem import build_problem
+from hybridlib.learning.run import Run
+from hybridlib.learning.schemes import SCHEMES, find_scheme
 from hybridlib.learning.settings import Settings
 from hybridlib.learning.training import Fit, train
 from hybridlib.study.files import ROOT
@@ -43,51 +37,6 @@ LIVE_YEARS = 3
 """Years of the training period that a demonstration fits."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A scheme on all days of a study, ready to run.
-
-    Attributes:
-        problem: the scheme on the study.
-        learners: its members.
-        config: of its run, with all members where they were trained in a run each; empty for the
-            untrained scheme.
-        history: one row a step, each member's numbers in columns of its own; empty for the
-            untrained scheme.
-    """
-
-    problem: Problem
-    learners: list[Learner]
-    config: dict
-    history: pd.DataFrame
-
-    @cached_property
-    def pet(self) -> np.ndarray:
-        """PET of every member, mm d-1, (member, time, cell)."""
-        problem = self.problem
-        pets = [learner.pet(problem.weather.pet, problem.window) for learner in self.learners]
-        return np.stack([pet.numpy() for pet in pets])
-
-    def places(self, member: int = -1) -> list[int]:
-        """Places of one member, or of all; the untrained scheme has only one, whoever asks.
-
-        Args:
-            member: its place; -1 for all.
-
-        Raises:
-            InputError: a member that is not there.
-        """
-        count = len(self.learners)
-        if not self.problem.scheme.trained:
-            return [0]
-        if not -1 <= member < count:
-            raise InputError(
-                f"{self.problem.scheme.title}: member is {member}; expected 0 to {count - 1}, or "
-                "-1 for all"
-            )
-        return list(range(count)) if member < 0 else [member]
-
-
 def possible_schemes(study: Study) -> list[str]:
     """Names of the schemes that a study has the data for."""
     names = FIVE if study.has("twsa") else WITHOUT_STORAGE
@@ -95,9 +44,7 @@ def possible_schemes(study: Study) -> list[str]:
     return [name for name in names if radiation or not SCHEMES[name].replacement]
 
 
-def in_focus(
-    schemes: Mapping[str, Trained], name: str, report: Callable[[str], None] = print
-) -> str:
+def in_focus(schemes: Mapping[str, Run], name: str, report: Callable[[str], None] = print) -> str:
     """Title of the scheme asked for; where it is not there, of the richest one that is.
 
     Args:
@@ -147,27 +94,31 @@ def find_or_train(
     kept, folders = ROOT / kept, {}
     for name in filter(lambda name: SCHEMES[name].trained, possible_schemes(study)):
         found = [kept / name] if (kept / name).exists() else sorted(kept.glob(f"{name}-member*"))
-        found = [one for one in found if (one / WEIGHTS).is_file() and Run.open(one).is_of(study)]
+        found = [one for one in found if (one / CONFIG).is_file() and _of(study, Run.open(one))]
         if found and not retrain:
             folders[name], how = found, "weights kept in"
         else:
             most = 0 if retrain else steps
             folder = _workshop(study) / (f"{most}-steps" if most else "full") / name
-            _train(Settings(name, str(study.path), epochs=most), folder, report)
+            _train(Settings(scheme=name, study=str(study.path), epochs=most), folder, report)
             few = f"none kept; a demonstration (steps: at most {most}) in"
             folders[name], how = [folder], few if most else "trained in full in"
         report(f"{SCHEMES[name].title}: {how} {', '.join(map(_shown, folders[name]))}")
     return folders
 
 
-def caution(schemes: Mapping[str, Trained]) -> None:
+def _of(study: Study, run: Run) -> bool:
+    """Whether a run is finished, and this study's own."""
+    return run.trained and run.is_of(study)
+
+
+def caution(schemes: Mapping[str, Run]) -> None:
     """Say that verdicts mean nothing where a scheme was trained for a few steps only, to show it.
 
     Args:
         schemes: by title.
     """
-    configs = {title: one.config for title, one in schemes.items() if one.config}
-    short = [title for title, config in configs.items() if 0 < config["epochs"] < ENOUGH_STEPS]
+    short = [title for title, one in schemes.items() if 0 < one.config.epochs < ENOUGH_STEPS]
     if short:
         print(f"CAUTION: few steps of training, for show ({', '.join(short)}); no verdict counts")
 
@@ -195,7 +146,7 @@ def _train(settings: Settings, folder: Path, report: Callable[[str], None]) -> N
         train(settings, folder, resume=folder.exists(), progress=progress)
 
 
-def open_all(study: Study, folders: Mapping[str, Sequence[Path]]) -> dict[str, Trained]:
+def open_all(study: Study, folders: Mapping[str, Sequence[Path]]) -> dict[str, Run]:
     """Open the untrained scheme and runs of others on one reading of the weather.
 
     Args:
@@ -210,81 +161,15 @@ def open_all(study: Study, folders: Mapping[str, Sequence[Path]]) -> dict[str, T
             splits.
     """
     richest = max(folders, key=lambda name: SCHEMES[name].replacement)
-    first = Run.open(folders[richest][0], study).problem()
-    untrained = _with_scheme(first, "hydropynn")
-    opened = {"HydroPyNN": Trained(untrained, [untrained.learner(0)], {}, pd.DataFrame())}
+    first = Run.open(*folders[richest], study=study)
+    reading = first.problem
+    opened = {"HydroPyNN": Run.untrained(study, reading=reading)}
     for name, runs in folders.items():
-        problem = _with_scheme(first, name)
-        opened[problem.scheme.title] = _open_members(problem, runs)
+        run = first if name == richest else Run.open(*runs, study=study, reading=reading)
+        if run.split != first.split:
+            raise InputError(f"{run.folder}: trained on {run.split}; expected {first.split}")
+        opened[run.title] = run
     return opened
-
-
-def _open_members(problem: Problem, folders: Sequence[Path]) -> Trained:
-    """A scheme with the members of all its runs."""
-    learners, histories, members = [], [], 0
-    for folder in folders:
-        run = Run.open(folder, problem.study)
-        if run.split != problem.split:
-            raise InputError(f"{folder}: trained on {run.split}; expected {problem.split}")
-        own, history = run.learners(problem), run.history.set_index(["phase", "epoch"])
-        if members:
-            history = history.drop(columns="seconds")
-        histories.append(history.rename(columns=lambda name, by=members: _shifted(name, by)))
-        learners += own
-        members += len(own)
-    history = pd.concat(histories, axis=1).reset_index()
-    return Trained(problem, learners, run.config | {"members": members}, history)
-
-
-def _shifted(column: str, by: int) -> str:
-    """The column of a later member: "loss_0" shifted by 2 is "loss_2"."""
-    name, _, member = column.rpartition("_")
-    return f"{name}_{int(member) + by}" if member.isdigit() else column
-
-
-def _with_scheme(problem: Problem, name: str) -> Problem:
-    """Another scheme on the same weather and stores."""
-    scheme = find_scheme(name)
-    return replace(problem, scheme=scheme, window=problem.window if scheme.replacement else None)
-
-
-def simulate_all(schemes: Mapping[str, Trained]) -> dict[str, xr.Dataset]:
-    """Observations and simulations of every scheme, by title.
-
-    See :func:`hybridlib.learning.evaluation.simulate_members`.
-    """
-    return {
-        title: evaluation.simulate_members(trained.problem, trained.learners, trained.pet)
-        for title, trained in schemes.items()
-    }
-
-
-def simulate_fields(trained: Trained, variables: Sequence[str], member: int = -1) -> xr.Dataset:
-    """Run a scheme on all its days and keep fields of every cell.
-
-    Args:
-        trained: the scheme.
-        variables: names in :data:`hybridlib.hydropy.model.VARIABLES`.
-        member: place of one member; -1 for the mean over all of them.
-
-    Returns:
-        Each variable, (time, cell), float32, in the unit of
-        :data:`hybridlib.hydropy.model.VARIABLES`.
-
-    Raises:
-        InputError: an unknown variable, or a member that is not there.
-    """
-    names, problem = known_variables(variables), trained.problem
-    chosen = trained.places(member)
-    total: dict[str, np.ndarray | float] = dict.fromkeys(names, 0.0)
-    for place in chosen:
-        weather = problem.weather._replace(pet=tf.constant(trained.pet[place]))
-        parameters = trained.learners[place].parameters()
-        _, series = problem.model.run(weather, parameters, problem.start, names)
-        for name in names:
-            total[name] = total[name] + np.asarray(series[name]) / len(chosen)
-    fields = {name: (("time", "cell"), field) for name, field in total.items()}
-    return xr.Dataset(fields, {"time": problem.days})
 
 
 def medians(scores: Mapping[str, xr.Dataset], metric: str = "NSE") -> pd.DataFrame:
@@ -314,20 +199,17 @@ def schedules(study: Study, runs: Mapping[str, Path | str]) -> pd.DataFrame:
         Steps of the refit, loss and mean NSE before the last one (first member), and hours of
         all steps for each member; one row a run.
     """
+    there = {name: ROOT / folder for name, folder in runs.items()}
+    opened = {name: Run.open(one) for name, one in there.items() if (one / CONFIG).is_file()}
     rows = {}
-    for name, folder in runs.items():
-        folder = ROOT / folder
-        if not (folder / WEIGHTS).is_file() or not Run.open(folder).is_of(study):
-            continue
-        run = Run.open(folder)
-        history = run.history
-        last = history[history.phase == "fit"].iloc[-1]
+    for name, run in ((name, run) for name, run in opened.items() if _of(study, run)):
+        last = run.history[run.history.phase == "fit"].iloc[-1]
         rows[name] = {
-            "steps": steps_made(history, run.config, 0),
+            "steps": run.steps(0),
             "loss": last.loss_0,
             "mean NSE of Q": last.nse_discharge_0,
             "mean NSE of TWSA": last.get("nse_twsa_0", np.nan),
-            "hours": history.seconds.sum() / 3600.0 / run.config["members"],
+            "hours": run.history.seconds.sum() / 3600.0 / run.config.members,
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -355,7 +237,8 @@ def train_live(
     Returns:
         Loss and mean NSE before the first step and after each.
     """
-    settings = Settings(name, str(study.path), split, fold, folds, epochs=steps, choose=False)
+    own: dict = {"split": split, "fold": fold, "folds": folds, "choose": False}
+    settings = Settings(scheme=name, study=str(study.path), epochs=steps, **own)
     whole = settings.split_of(study)
     last = whole.train.first + years - 1
     if study.has("twsa"):
@@ -372,7 +255,7 @@ def train_live(
     return pd.DataFrame(rows).rename_axis("steps")
 
 
-def loss_by_precision(trained: Trained) -> pd.DataFrame:
+def loss_by_precision(trained: Run) -> pd.DataFrame:
     """Loss of the first training year, its first days' PET corrected in float32 or in bfloat16.
 
     Args:
@@ -399,10 +282,10 @@ def loss_by_precision(trained: Trained) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _pet_in_bfloat16(trained: Trained, days: np.ndarray) -> np.ndarray:
+def _pet_in_bfloat16(trained: Run, days: np.ndarray) -> np.ndarray:
     """PET of the first member on some days in a row, mm d-1, (time, cell)."""
-    problem, config = trained.problem, trained.config
-    learner = problem.learner(config["seed"], "bfloat16")
+    problem = trained.problem
+    learner = problem.learner(trained.config.seed, "bfloat16")
     learner.set_weights(trained.learners[0].get_weights())
     halo = len(REPLACEMENT_FILTERS)
     around = slice(days[0] - halo, days[-1] + halo + 1)

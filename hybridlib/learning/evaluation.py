@@ -13,33 +13,14 @@ from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Weather
 from hybridlib.hydropy.model import BLOCK, VARIABLES
 from hybridlib.hydropy.simulate import study_model
-from hybridlib.learning.problem import Problem, build_problem
-from hybridlib.learning.schemes import Learner, find_scheme
-from hybridlib.learning.settings import split_of
+from hybridlib.learning.learner import Learner
+from hybridlib.learning.problem import Problem
 from hybridlib.study import metrics
 from hybridlib.study.files import written_whole
 from hybridlib.study.splits import Split
-from hybridlib.study.store import Study
 
-METRICS = "metrics.nc"
-"""A run's scores."""
 SCORES = {"NSE": metrics.nse, "KGE": metrics.kge, "RMSE": metrics.rmse}
 UNITS = {"discharge": "m3 s-1", "twsa": "mm"}
-
-
-def open_untrained(
-    study: Study, name: str, split: Split | None = None
-) -> tuple[Problem, list[Learner]]:
-    """A scheme at its start, on all days of a study.
-
-    Args:
-        study: the prepared study.
-        name: of the scheme.
-        split: by default that of :func:`hybridlib.learning.settings.split_of`.
-    """
-    split = split or split_of(study)
-    problem = build_problem(study, find_scheme(name), split, study.days[-1].year)
-    return problem, [problem.learner(0)]
 
 
 def simulate_members(
@@ -202,7 +183,7 @@ def evaluate(
     closure = max(water_closure(problem, learner) for learner in learners)
     return scores.assign_attrs(
         water_from_nowhere_mm=closure,
-        study=problem.study.attrs.get("title", problem.study.path.name),
+        study=problem.study.title,
         source=problem.study.attrs.get("source", "unknown"),
     )
 

@@ -12,12 +12,11 @@ import numpy as np
 
 from hybridlib.hydropy.backend import keras, tf
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
+from hybridlib.learning.schemes import KERNELS
 from hybridlib.study.basin import Basin
 
 PARAMETERIZATION_LAYERS = (256, 64, 16)
 REPLACEMENT_FILTERS = (32, 16, 8, 1)
-KERNELS = {"conv3d": 3, "fcnn": 1}
-"""Width of the replacement network's kernels along time, lat and lon; 1 sees no neighbour."""
 METEOROLOGY = ("tas", "huss", "ps", "sfcwind", "rsds", "rlds")
 """What Penman-Monteith and the replacement network read, in this order."""
 LEAST_SHARE = 1e-3

@@ -18,9 +18,10 @@ from hybridlib.hydropy.parameters import Parameters
 from hybridlib.hydropy.simulate import study_model, study_weather
 from hybridlib.hydropy.step import State
 from hybridlib.learning.instruments import Instruments, build_instruments
+from hybridlib.learning.learner import Learner
 from hybridlib.learning.networks import METEOROLOGY, Window, build_window
 from hybridlib.learning.objective import Objective, build_target, months_of, storage_in_reference
-from hybridlib.learning.schemes import Learner, Scheme
+from hybridlib.learning.schemes import Scheme
 from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.basin import Basin
 from hybridlib.study.prepare import check_forcing

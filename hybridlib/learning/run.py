@@ -1,54 +1,74 @@
-"""A run: its folder, its configuration, its study and its split in one object.
-
-A run's folder holds ``config.json``, ``history.csv``, ``model.weights.h5``, ``provenance.json``
-and, once it is scored, ``metrics.nc``.
-"""
+"""A run: a scheme on a study, from its folder to labelled results, in one object."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import h5py
+import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
+import xarray as xr
 
-from hybridlib import __version__
-from hybridlib.hydropy.backend import keras, tf
-from hybridlib.learning.problem import Problem, basin_digest, build_problem, seen_in
-from hybridlib.learning.schemes import SCHEMES, Learner, Scheme
-from hybridlib.learning.settings import PRESETS, Settings
-from hybridlib.study.files import from_project, not_written, written_whole
+from hybridlib.hydropy.backend import tf
+from hybridlib.hydropy.model import known_variables
+from hybridlib.hydropy.parameters import TABLE_1
+from hybridlib.hydropy.simulate import labelled
+from hybridlib.learning import evaluation
+from hybridlib.learning.folder import (
+    HISTORY,
+    METRICS,
+    WEIGHTS,
+    configuration,
+    digest,
+    identity,
+    load_weights,
+    read_config,
+)
+from hybridlib.learning.learner import Learner
+from hybridlib.learning.problem import Problem, basin_digest, build_problem
+from hybridlib.learning.schemes import Scheme
+from hybridlib.learning.settings import Configuration, Settings
+from hybridlib.study.files import from_project
 from hybridlib.study.schema import InputError
 from hybridlib.study.splits import Period, Split
 from hybridlib.study.store import Study, open_study
 
-CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
-DIGEST = "configuration"
-"""Attribute of the weights file that names the configuration it belongs to."""
-CHECKPOINT, LOCK = Path("checkpoints") / "last.npz", Path("checkpoints") / "lock"
-ROOM = 2**16
-"""Room for the weights file's own structure, bytes a member."""
+ONE_RUN = ("seed", "members", "study", "versions")
+"""In what trainings may differ whose members make one ensemble."""
+PERIODS = ("train", "validation")
+CURVES = {
+    "choosing: first years of the training period": ("choose", "loss", "--"),
+    "choosing: its last years, held out": ("choose", "held_out", ":"),
+    "refit: all of the training period": ("fit", "loss", "-"),
+}
+"""Phase, column and style of the curves of a training."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """A run, planned or there.
+    """A scheme on all days of a study: trained, planned, or as it is before training.
 
     Attributes:
-        folder: where it lies.
-        config: all that makes it this run; see :func:`configuration`.
+        config: all that makes it this run; the members of all folders.
+        folders: where it lies; several where members were trained in a run each, none of a scheme
+            that is not trained.
         place: where its study lies now; empty for where it lay when the run was made.
+        reading: weather and stores that were read for another scheme of the same study.
+
+    Example:
+        >>> import hybridlib as hl
+        >>> run = hl.Run.untrained(hl.open_study("data/cache/smoke.zarr"))
+        >>> flow = run.simulate(["dis", "evap"], "2004")
+        >>> flow.discharge.dims, flow.evap.attrs["units"]
+        (('member', 'time', 'station'), 'mm d-1')
     """
 
-    folder: Path
-    config: dict
+    config: Configuration
+    folders: tuple[Path, ...] = ()
     place: str = ""
+    reading: Problem | None = None
 
     @classmethod
     def plan(cls, settings: Settings, folder: Path | str) -> Run:
@@ -58,39 +78,79 @@ class Run:
             InputError: a study or split that cannot be used.
         """
         study = open_study(settings.study)
-        return cls(Path(folder), configuration(settings, study, settings.split_of(study)))
+        config = configuration(settings, study, settings.split_of(study))
+        return cls(config, (Path(folder),))
 
     @classmethod
-    def open(cls, folder: Path | str, study: Study | Path | str = "") -> Run:
+    def open(
+        cls, *folders: Path | str, study: Study | Path | str = "", reading: Problem | None = None
+    ) -> Run:
         """A run that is there, finished or not.
 
         Args:
-            folder: of the run, as `hybridlib train` left it; sought in the project, too.
+            *folders: as `hybridlib train` left them; sought in the project, too. The members of
+                several make one ensemble.
             study: where its study lies now.
+            reading: as the attribute.
 
         Raises:
-            InputError: no run there, or a key of its configuration that is unknown or missing.
+            InputError: no run there, a configuration that cannot be read, or runs that are not
+                members of one ensemble.
         """
-        folder = from_project(folder)
+        found = tuple(map(from_project, folders))
+        configs = [read_config(folder) for folder in found]
+        for folder, config in zip(found, configs, strict=True):
+            if (name := _differing(config, configs[0])) is not None:
+                own, first = getattr(config, name), getattr(configs[0], name)
+                raise InputError(f"{folder}: {name} is {own!r}; expected {first!r} as {found[0]}")
+        members = sum(config.members for config in configs)
         place = study.path if isinstance(study, Study) else study
-        return cls(folder, read_config(folder), str(place or ""))
+        whole = configs[0].model_copy(update={"members": members})
+        return cls(whole, found, str(place or ""), reading)
 
-    @cached_property
-    def settings(self) -> Settings:
-        """What was asked for."""
-        names = {field.name for field in fields(Settings)}
-        return Settings(**{key: value for key, value in self.config.items() if key in names})
+    @classmethod
+    def untrained(
+        cls,
+        study: Study | Path | str,
+        scheme: str = "hydropynn",
+        train: str = "",
+        validation: str = "",
+        reading: Problem | None = None,
+    ) -> Run:
+        """A scheme as it is before training.
+
+        Args:
+            study: the prepared study.
+            scheme: its name.
+            train: years in which it is scored as trained; by default a rule.
+            validation: the other years.
+            reading: as the attribute.
+        """
+        data = study if isinstance(study, Study) else open_study(study)
+        settings = Settings(scheme=scheme, study=str(data.path), train=train, validation=validation)
+        split = settings.split_of(data) if reading is None else reading.split
+        return cls(configuration(settings, data, split), (), str(data.path), reading)
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies, the first where members were trained in a run each."""
+        return self.folders[0]
 
     @property
     def scheme(self) -> Scheme:
         """The scheme, with the run's weights of the loss."""
-        return self.settings.weighted_scheme()
+        return self.config.weighted_scheme()
+
+    @property
+    def title(self) -> str:
+        """The paper's name of the scheme."""
+        return self.scheme.title
 
     @cached_property
     def split(self) -> Split:
         """What trains and what validates."""
-        train, validation = (Period.parse(self.config[name]) for name in ("train", "validation"))
-        return Split(train, validation, tuple(self.config["held_out"]))
+        train, validation = Period.parse(self.config.train), Period.parse(self.config.validation)
+        return Split(train, validation, self.config.held_out)
 
     @cached_property
     def study(self) -> Study:
@@ -99,8 +159,8 @@ class Run:
         Raises:
             InputError: it is not there, or of another basin.
         """
-        study = open_study(self.place or self.config["study"])
-        own, found = self.config["basin"], basin_digest(study.basin)
+        study = open_study(self.place or self.config.study)
+        own, found = self.config.basin, basin_digest(study.basin)
         if found != own:
             raise InputError(
                 f"{self.folder}: weights of another basin than {study.path} "
@@ -111,269 +171,255 @@ class Run:
     @property
     def trained(self) -> bool:
         """Whether its weights are there."""
-        return (self.folder / WEIGHTS).is_file()
+        return bool(self.folders) and all((one / WEIGHTS).is_file() for one in self.folders)
 
     def is_of(self, study: Study) -> bool:
         """Whether it was made on this very study, wherever that was then."""
-        about = identity(study)
-        return {name: self.config[name] for name in about} == about
+        return all(getattr(self.config, name) == own for name, own in identity(study).items())
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row a step; none of a scheme that is not trained.
+        """One row a step, each member's numbers in columns of its own.
 
         Raises:
             InputError: there is no history.
         """
-        if not SCHEMES[self.config["scheme"]].trained:
+        if not self.scheme.trained or not self.folders:
             return pd.DataFrame({"phase": [], "seconds": []})
-        try:
-            return pd.read_csv(self.folder / HISTORY)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{self.folder / HISTORY}: no history of a run ({error})") from None
+        parts, members = [], 0
+        for folder in self.folders:
+            try:
+                part = pd.read_csv(folder / HISTORY).set_index(["phase", "epoch"])
+            except (OSError, ValueError, KeyError) as error:
+                raise InputError(f"{folder / HISTORY}: no history of a run ({error})") from None
+            part = part.drop(columns="seconds") if members else part
+            parts.append(part.rename(columns=lambda name, by=members: _shifted(name, by)))
+            members += read_config(folder).members
+        return pd.concat(parts, axis=1).reset_index()
 
-    def problem(self, last_year: int | None = None) -> Problem:
-        """What its forward pass reads, up to the end of a year; of all days by default."""
-        last = self.study.days[-1].year if last_year is None else last_year
-        return build_problem(self.study, self.scheme, self.split, last, self.settings.replacement)
+    @cached_property
+    def problem(self) -> Problem:
+        """What its forward pass reads, on all days of its study."""
+        study, scheme, kind = self.study, self.scheme, self.config.replacement
+        if self.reading is None:
+            return build_problem(study, scheme, self.split, study.days[-1].year, kind)
+        window = self.reading.window if scheme.replacement else None
+        return replace(self.reading, scheme=scheme, split=self.split, window=window)
 
-    def learners(self, problem: Problem) -> list[Learner]:
-        """Its members with the weights that were learned.
+    @cached_property
+    def learners(self) -> list[Learner]:
+        """Its members.
 
         Raises:
             InputError: no weights, or weights of another configuration.
         """
-        s = self.settings
-        members = [problem.learner(s.seed + m, s.precision) for m in range(s.members)]
-        load_weights(self.folder / WEIGHTS, members, self.config)
-        return members
+        if not self.folders or not self.scheme.trained:
+            return [self.problem.learner(0)]
+        found = []
+        for folder in self.folders:
+            own = read_config(folder)
+            seeds = range(own.seed, own.seed + own.members)
+            members = [self.problem.learner(seed, own.precision) for seed in seeds]
+            load_weights(folder / WEIGHTS, members, own)
+            found += members
+        return found
 
-    def model(self) -> tuple[Problem, list[Learner]]:
-        """The trained model on all days of its study.
+    @cached_property
+    def pet(self) -> np.ndarray:
+        """PET of every member, mm d-1, (member, time, cell)."""
+        problem = self.problem
+        pets = [learner.pet(problem.weather.pet, problem.window) for learner in self.learners]
+        return np.stack([np.asarray(pet) for pet in pets])
+
+    def places(self, member: int = -1) -> list[int]:
+        """Places of one member, or of all; an untrained scheme has only one, whoever asks.
+
+        Args:
+            member: its place; -1 for all.
 
         Raises:
-            InputError: no finished run, or a study of another basin.
+            InputError: a member that is not there.
         """
-        problem = self.problem()
-        return problem, self.learners(problem)
-
-
-@contextmanager
-def claimed(folder: Path | str) -> Iterator[None]:
-    """Keep other processes from a run's folder; the claim ends with the process at the latest.
-
-    Raises:
-        InputError: another process holds it.
-        OSError: the folder cannot be written.
-    """
-    path = Path(folder) / LOCK
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=0, is_singleton=True)
-        lock.acquire()
-    except Timeout:
-        raise InputError(f"{folder}: another process is at work on this run") from None
-    except OSError as error:
-        raise not_written(path, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def best_step(losses: Sequence[float], patience: int) -> int:
-    """Step with the least held-out loss before patience ended; at least one.
-
-    Args:
-        losses: before each step.
-        patience: steps without a better one after which the search ends.
-    """
-    best = 0
-    for step, loss in enumerate(losses):
-        if loss < losses[best]:
-            best = step
-        elif step - best >= patience:
-            break
-    return max(best, 1)
-
-
-def steps_made(history: pd.DataFrame, config: dict, member: int) -> int:
-    """Steps that a member made on all of the training years.
-
-    Members side by side stop at steps of their own; the history goes on to the last one's.
-
-    Args:
-        history: of the run.
-        config: of the run.
-        member: its place in the run.
-    """
-    if config["choose"]:
-        losses = history.loc[history.phase == "choose", f"held_out_{member}"].dropna()
-        return best_step(losses.tolist(), config["schedule"]["patience"])
-    return int(history.loc[history.phase == "fit", f"loss_{member}"].notna().sum())
-
-
-def configuration(settings: Settings, study: Study, split: Split) -> dict:
-    """All that makes a run this run."""
-    return (
-        asdict(settings)
-        | {
-            "train": str(split.train),
-            "validation": str(split.validation),
-            "held_out": list(split.held_out),
-            "schedule": asdict(PRESETS[settings.preset]),
-        }
-        | identity(study)
-    )
-
-
-def identity(study: Study) -> dict[str, str]:
-    """What tells one study from another, wherever it lies."""
-    source = study.attrs.get("source", "unknown")
-    return {"basin": basin_digest(study.basin), "source": source, "data": seen_in(study)}
-
-
-def refuse_another_run(folder: Path, config: dict, resume: bool) -> None:
-    """See that the folder is new or holds this very run.
-
-    Args:
-        folder: of the run.
-        config: of :func:`configuration`.
-        resume: whether a run may be there.
-
-    Raises:
-        InputError: it holds something else.
-    """
-    path = folder / CONFIG
-    if folder.is_file():
-        raise InputError(f"{folder}: a file stands here; expected a new folder")
-    if not path.exists():
-        # A run killed at its very start leaves no more than these. A checkpoint does not say whose
-        # it is: without its configuration it is refused.
-        begun = {folder / f"{CONFIG}.part", folder / LOCK.parent, folder / LOCK}
-        if set(folder.rglob("*")) - begun:
-            raise InputError(f"{folder}: holds files that are no run; expected a new folder")
-        return
-    if not resume:
-        raise InputError(f"{folder}: a run is here; --resume goes on with it, or name another")
-    found = read_config(folder)
-    for name, value in config.items():
-        if found.get(name) != value:
+        count = len(self.learners)
+        if not self.scheme.trained:
+            return [0]
+        if not -1 <= member < count:
             raise InputError(
-                f"{path}: the run here has {name} {found.get(name)!r}; {value!r} is asked for"
+                f"{self.title}: member is {member}; expected 0 to {count - 1}, or -1 for all"
             )
+        return list(range(count)) if member < 0 else [member]
+
+    def steps(self, member: int) -> int:
+        """Steps that a member made on all of the training years.
+
+        Members side by side stop at steps of their own; the history goes on to the last one's.
+        """
+        history = self.history
+        if self.config.choose:
+            losses = history.loc[history.phase == "choose", f"held_out_{member}"].dropna()
+            return self.config.schedule.best_step(losses.tolist())
+        return int(history.loc[history.phase == "fit", f"loss_{member}"].notna().sum())
+
+    def simulate(
+        self,
+        variables: Sequence[str] = ("dis",),
+        period: str = "",
+        member: int = -1,
+        grid: bool = False,
+    ) -> xr.Dataset:
+        """Run the model from the study's first day, and keep what is asked for.
+
+        Args:
+            variables: names in :data:`hybridlib.hydropy.model.VARIABLES`.
+            period: years such as "2013-2016"; all by default.
+            member: place of one member; -1 for all.
+            grid: lay cells on the grid.
+
+        Returns:
+            Each variable (member, time, cell), or (member, time, lat, lon); fluxes in mm d-1,
+            stores in mm, flows in m3 s-1. With dis also discharge (member, time, station) at the
+            gauges; with tws and gravimetry also twsa (member, month, box), mm.
+
+        Raises:
+            InputError: an unknown variable, a member or years that are not there.
+        """
+        names, problem, places = known_variables(variables), self.problem, self.places(member)
+        years = Period.parse(period) if period else Period(*problem.days[[0, -1]].year)
+        inside = years.chosen(problem.days)
+        runs = [self._member(place, names, years, inside) for place in places]
+        found = xr.concat(runs, pd.Index(places, name="member"), combine_attrs="override")
+        about = {"title": f"{self.title} on {self.study.title}", "scheme": self.scheme.name}
+        found = found.assign_attrs(about | {"source": f"HydroPyNN driven by {self.study.path}"})
+        return self.study.basin.on_grid(found) if grid else found
+
+    def _member(self, place: int, names: Sequence[str], years: Period, inside) -> xr.Dataset:
+        """What one member makes of the weather, in the years asked for."""
+        problem, see = self.problem, self.problem.instruments
+        weather = problem.weather._replace(pet=tf.constant(self.pet[place]))
+        parameters = self.learners[place].parameters()
+        _, series = problem.model.run(weather, parameters, problem.start, names)
+        kept = {name: np.asarray(field)[inside] for name, field in series.items()}
+        found = labelled(problem.model, kept, problem.days[inside])
+        gauges, boxes = self.study.gauges, problem.boxes
+        if "dis" in names:
+            flow = np.asarray(see.discharge(series["dis"]))[inside]
+            attrs = {"units": "m3 s-1", "long_name": "discharge at the gauges"}
+            found["discharge"] = ("time", "station"), flow, attrs
+            found = found.assign_coords(gauges)
+        if "tws" in names and boxes is not None:
+            seen = boxes.twsa.copy(data=np.asarray(see.anomaly(series["tws"])))
+            seen = seen.assign_coords(box_lat=boxes.box_lat, box_lon=boxes.box_lon)
+            found["twsa"] = seen.isel(month=years.holds(seen.indexes["month"]))
+        return found
+
+    def observe(self) -> xr.Dataset:
+        """Observations and simulations; :func:`hybridlib.learning.evaluation.simulate_members`."""
+        return evaluation.simulate_members(self.problem, self.learners, self.pet)
+
+    def scores(self, anew: bool = False) -> xr.Dataset:
+        """Scores by gauge and box, in training and validation years.
+
+        Args:
+            anew: compute them even if they are kept in the run's folder.
+
+        Returns:
+            As :func:`hybridlib.learning.evaluation.evaluate`.
+        """
+        if not anew and not self.place and self.folders and (self.folder / METRICS).is_file():
+            with xr.open_dataset(self.folder / METRICS) as kept:
+                return kept.load()
+        return evaluation.evaluate(self.problem, self.learners, self.observe())
+
+    def parameters(self, grid: bool = False) -> xr.Dataset:
+        """The nine parameters of every member, (member, cell) or (member, lat, lon)."""
+        fields = [learner.parameters() for learner in self.learners]
+        stacked = (np.stack(list(map(np.asarray, each))) for each in zip(*fields, strict=True))
+        basin = self.study.basin
+        found = {
+            row.name: (("member", "cell"), values, row.attrs)
+            for row, values in zip(TABLE_1, stacked, strict=True)
+        }
+        coords = {"member": np.arange(len(fields)), **basin.cells}
+        labels = xr.Dataset(found, coords, {"title": f"{self.title}: parameters"})
+        return basin.on_grid(labels) if grid else labels
+
+    def plot_training(self, ax=None, **style):
+        """Draw the loss before each step, mean over the members, in both phases.
+
+        Args:
+            ax: Matplotlib axes; new ones by default.
+            **style: of the lines.
+
+        Returns:
+            The axes.
+        """
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots()
+            ax.set(title=self.title, xlabel="steps made", ylabel="loss (–)", yscale="log")
+        for text, (phase, column, look) in CURVES.items():
+            part = self.history[self.history.phase == phase].set_index("epoch")
+            loss = part.filter(regex=f"^{column}_").mean(axis=1)
+            ax.plot(loss.index, loss, look, **{"label": text, "color": "C0"} | style)
+        return ax
+
+    def summary(self) -> dict[str, str]:
+        """What the run is, a line a name."""
+        config, split = self.config, self.split
+        held_out = f"; held out: {', '.join(split.held_out)}" if split.held_out else ""
+        versions = ", ".join(f"{name} {number}" for name, number in config.versions.items())
+        about = {
+            "run": f"{self.title} ({config.scheme}), {', '.join(map(str, self.folders))}",
+            "study": f"{config.study} ({config.source})",
+            "split": f"{config.split}, {split.train}, validated in {split.validation}{held_out}",
+            "members": f"{config.members}, from seed {config.seed}",
+            "state": "trained" if self.trained else "not finished; --resume goes on",
+            "versions": versions,
+            "weights": f"of configuration {digest(config)}",
+        }
+        if self.trained and len(self.history):
+            about["steps"] = ", ".join(str(self.steps(m)) for m in range(config.members))
+            about["hours"] = f"{self.history.seconds.sum() / 3600:.2f}"
+        if self.folders and (self.folder / METRICS).is_file():
+            scores = self.scores().sel(metric="NSE")
+            for name in (name for name in evaluation.UNITS if name in scores):
+                median = scores[name].mean("member").median(scores[name].dims[-1])
+                text = ", ".join(f"{p} {float(median.sel(period=p)):.3f}" for p in PERIODS)
+                about[f"median NSE, {name}"] = text
+        return about
+
+    def compare(self, other: Run, metric: str = "NSE") -> xr.Dataset:
+        """Scores beside those of another run on the same study, in the validation years.
+
+        Args:
+            other: the other one.
+            metric: "NSE", "KGE" or "RMSE".
+
+        Returns:
+            discharge (run, station) and, with gravimetry, twsa (run, box), mean over the members;
+            run has the two titles and "difference", this less the other.
+
+        Raises:
+            InputError: a run of another study.
+        """
+        if not other.is_of(self.study):
+            raise InputError(f"{other.summary()['run']}: not a run of {self.study.path}")
+        chosen = {"metric": metric, "period": "validation"}
+        ours, theirs = (one.scores().sel(chosen).mean("member") for one in (self, other))
+        names = [name for name in evaluation.UNITS if name in ours and name in theirs]
+        parts = [ours[names], theirs[names], ours[names] - theirs[names]]
+        titles = pd.Index([self.title, other.title, "difference"], name="run")
+        return xr.concat(parts, titles, combine_attrs="override")
 
 
-def write_config(folder: Path, config: dict) -> None:
-    """Write a new run's configuration; that of a run that goes on stays."""
-    path = folder / CONFIG
-    versions = {"hybridlib": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
-    if not path.exists():
-        with written_whole(path) as part:
-            part.write_text(json.dumps(config | {"versions": versions}, indent=2) + "\n")
+def _differing(config: Configuration, other: Configuration) -> str | None:
+    """A setting in which two trainings differ that are not members of one ensemble."""
+    names = (name for name in Configuration.model_fields if name not in ONE_RUN)
+    return next((n for n in names if getattr(config, n) != getattr(other, n)), None)
 
 
-def read_config(folder: Path | str) -> dict:
-    """Read a run's configuration.
-
-    Raises:
-        InputError: no run there, or a key that is unknown or missing.
-    """
-    path = Path(folder) / CONFIG
-    if not path.is_file():
-        raise InputError(f"{folder}: no run here; expected a {CONFIG} of `hybridlib train`")
-    try:
-        config = dict(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a configuration in JSON ({error})") from None
-    derived = {"held_out", "schedule", "basin", "source", "data", "versions"}
-    expected = {f.name for f in fields(Settings)} | derived
-    for word, names in (("unknown", set(config) - expected), ("missing", expected - set(config))):
-        if names:
-            raise InputError(f"{path}: {word} key {', '.join(sorted(names))}")
-    return config
-
-
-def digest(config: dict) -> str:
-    """A short name for a configuration, by which weights know whose they are.
-
-    It is made of names and values. What stands at its default is left out, so that a new setting
-    changes no digest; the study's place and the versions are no part of it.
-
-    Args:
-        config: of :func:`configuration` or :func:`read_config`.
-    """
-    usual = {field.name: field.default for field in fields(Settings)} | {"held_out": []}
-    kept = {
-        name: value
-        for name, value in config.items()
-        if name not in ("study", "versions") and value != usual.get(name)
-    }
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
-
-
-class _Members(keras.Model):
-    """What is written to the weights file."""
-
-    def __init__(self, learners: list[Learner]):
-        super().__init__()
-        self.members = list(learners)
-        self.built = True
-
-
-def save_weights(path: Path, learners: list[Learner], config: dict) -> Path:
-    """Write the weights of all members, and the digest of the configuration they belong to."""
-    members = _Members(learners)
-    with written_whole(path) as part:
-        # On a full disk HDF5 would end the process: see first that there is room.
-        part.write_bytes(bytes(ROOM * len(learners) + 8 * members.count_params()))
-        part.unlink()
-        whole = part.with_name("part.weights.h5")
-        try:
-            members.save_weights(whole)
-            with h5py.File(whole, "r+") as file:
-                file.attrs[DIGEST] = digest(config)
-            whole.replace(part)
-        finally:
-            whole.unlink(missing_ok=True)
-    return path
-
-
-def load_weights(path: Path, learners: list[Learner], config: dict) -> None:
-    """Read the weights of all members.
-
-    Raises:
-        InputError: no such file, or weights of another configuration, scheme, basin or number of
-            members.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no weights here; the training has not ended (--resume ends it)")
-    members = _Members(learners)
-    try:
-        found, own = _arrays(path)
-        expected = len(members.weights), digest(config)
-        if found != expected[0]:
-            raise ValueError(f"found {found} arrays, expected {expected[0]}")
-        if own != expected[1]:
-            raise ValueError(f"found those of configuration {own}, expected {expected[1]}")
-        members.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
-        raise InputError(
-            f"{path}: weights of another configuration ({first_line(error)})"
-        ) from None
-
-
-def first_line(error: Exception) -> str:
-    """First line of a message that a library made, the rest of which is data."""
-    return str(error).partition("\n")[0]
-
-
-def _arrays(path: Path) -> tuple[int, str]:
-    """Number of arrays in a weights file, and the digest of its configuration.
-
-    Keras would not mind any arrays that it does not ask for.
-    """
-    found = []
-    with h5py.File(path) as file:
-        file.visititems(lambda _, item: found.append(isinstance(item, h5py.Dataset)))
-        return sum(found), str(file.attrs.get(DIGEST, "none"))
+def _shifted(column: str, by: int) -> str:
+    """The column of a later member: "loss_0" shifted by 2 is "loss_2"."""
+    name, _, member = column.rpartition("_")
+    return f"{name}_{int(member) + by}" if member.isdigit() else column

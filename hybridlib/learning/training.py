@@ -14,23 +14,23 @@ import pandas as pd
 
 from hybridlib.hydropy.backend import keras, tf
 from hybridlib.hydropy.model import FLUXES
-from hybridlib.learning.objective import Objective
-from hybridlib.learning.problem import Problem
-from hybridlib.learning.provenance import add_commit
-from hybridlib.learning.run import (
+from hybridlib.learning.folder import (
     CHECKPOINT,
     HISTORY,
     WEIGHTS,
-    Run,
-    best_step,
     claimed,
     first_line,
     refuse_another_run,
     save_weights,
     write_config,
 )
-from hybridlib.learning.schemes import Learner, find_scheme
-from hybridlib.learning.settings import PRESETS, Settings
+from hybridlib.learning.learner import Learner
+from hybridlib.learning.objective import Objective
+from hybridlib.learning.problem import Problem, build_problem
+from hybridlib.learning.provenance import add_commit
+from hybridlib.learning.run import Run
+from hybridlib.learning.schemes import find_scheme
+from hybridlib.learning.settings import Settings
 from hybridlib.study.files import written_whole
 from hybridlib.study.schema import InputError
 
@@ -77,7 +77,9 @@ def train(
     refuse_another_run(folder, run.config, resume)  # before the long reading
     if run.trained:
         return folder / WEIGHTS
-    fit = Fit(run.problem(run.split.train.last), settings)
+    last = run.split.train.last
+    problem = build_problem(run.study, run.scheme, run.split, last, settings.replacement)
+    fit = Fit(problem, settings)
     if note is not None:
         for series, why in fit.skipped.items():
             note(f"{series} does not count in {run.split.train}: {why}")
@@ -113,7 +115,7 @@ class Fit:
 
     def __init__(self, problem: Problem, settings: Settings):
         self.problem, self.settings = problem, settings
-        self.preset = PRESETS[settings.preset]
+        self.preset = settings.adam
         self.history: list[dict] = []
         self.chosen = [settings.steps] * settings.members
         self._objectives: dict[str, tuple[Objective, Objective | None]]
@@ -186,7 +188,7 @@ class Fit:
 
     def _best(self, member: int) -> int:
         rows = [row for row in self.history if row["phase"] == "choose"]
-        return best_step([row[f"held_out_{member}"] for row in rows], self.preset.patience)
+        return self.preset.best_step([row[f"held_out_{member}"] for row in rows])
 
     def _settled(self) -> bool:
         """Whether no member can find a better number of steps any more."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import xarray as xr
@@ -17,6 +17,12 @@ from hybridlib.study.schema import InputError
 
 if TYPE_CHECKING:
     import pyflwdir
+
+AXES = {
+    "lat": {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude"},
+    "lon": {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude"},
+}
+"""CF attributes of latitudes and longitudes."""
 
 
 @dataclass(frozen=True)
@@ -174,25 +180,52 @@ class Basin:
         """Take the active cells out of a grid: (…, lat, lon) to (…, cell)."""
         return np.asarray(field)[..., self.row, self.col]
 
+    @property
+    def cells(self) -> dict[str, tuple]:
+        """Coordinates of the axis ``cell``: latitude, longitude and land area."""
+        area = {"units": "m2", "long_name": "land area"}
+        return {
+            "lat": ("cell", self.lat[self.row], AXES["lat"]),
+            "lon": ("cell", self.lon[self.col], AXES["lon"]),
+            "area": ("cell", self.area, area),
+        }
+
+    @overload
+    def on_grid(self, data: xr.Dataset, **attrs) -> xr.Dataset: ...
+    @overload
+    def on_grid(self, data: xr.DataArray | np.ndarray, **attrs) -> xr.DataArray: ...
+
+    def on_grid(self, data, **attrs):
+        """Lay cells on the grid: the axis ``cell`` becomes ``lat, lon``, NaN where no cell is.
+
+        Args:
+            data: labelled, (…, cell), or bare values, (cell,): of all cells, of those with land,
+                or of those that a coordinate ``cell`` tells. What has no cells stays as it is.
+            **attrs: such as units and long_name; those of the data by default.
+        """
+        if isinstance(data, xr.Dataset):
+            laid = {name: self.on_grid(field, **attrs) for name, field in data.items()}
+            return xr.Dataset(laid, attrs=data.attrs)
+        if not isinstance(data, xr.DataArray):
+            data = xr.DataArray(data, dims="cell")
+        if "cell" not in data.dims:
+            return data
+        at = np.flatnonzero(self.land) if data.sizes["cell"] < self.size else slice(None)
+        at = data.indexes.get("cell", at)
+        data = data.drop_vars([n for n in data.coords if "cell" in data[n].dims])
+        data = data.transpose(..., "cell")
+        values = np.full((*data.shape[:-1], *self.shape), np.nan, np.result_type(data, np.float32))
+        values[..., self.row[at], self.col[at]] = data
+        axes = {"lat": ("lat", self.lat, AXES["lat"]), "lon": ("lon", self.lon, AXES["lon"])}
+        dims = (*data.dims[:-1], "lat", "lon")
+        return xr.DataArray(values, {**data.coords, **axes}, dims, data.name, data.attrs | attrs)
+
     def unpack(self, values, fill: float = np.nan) -> np.ndarray:
         """Lay packed cells back on the grid: (…, cell) to (…, lat, lon), ``fill`` elsewhere."""
         values = np.asarray(values)
         grid = np.full((*values.shape[:-1], *self.shape), fill, values.dtype)
         grid[..., self.row, self.col] = values
         return grid
-
-
-def gridded(basin: Basin, values, fill: float = np.nan, **attrs) -> xr.DataArray:
-    """Lay packed values on the grid with its coordinates, (cell,) to (lat, lon).
-
-    Args:
-        basin: the active cells.
-        values: of each, (cell,).
-        fill: elsewhere.
-        **attrs: such as long_name and units.
-    """
-    grid = {"lat": basin.lat, "lon": basin.lon}
-    return xr.DataArray(basin.unpack(values, fill), grid, ("lat", "lon"), attrs=attrs)
 
 
 def _half_step(coordinate: np.ndarray) -> float:

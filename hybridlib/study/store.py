@@ -22,6 +22,8 @@ from hybridlib.study.files import from_project
 from hybridlib.study.schema import InputError
 
 DAYS_A_CHUNK = 366
+MOST_LINES = 14
+"""Gauges that a summary lists, so that it fits a screen."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Study:
     def attrs(self) -> dict:
         """Name, source ("real" or "twin") and how the study was made."""
         return dict(xr.open_zarr(self.path, chunks=None, consolidated=False).attrs)
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.attrs.get("title", self.path.name)
 
     @property
     def forcing(self) -> xr.Dataset:
@@ -120,6 +127,36 @@ class Study:
                 f"{', '.join(stations)}"
             )
         return name
+
+    @property
+    def gauges(self) -> dict:
+        """Coordinates of the gauges: name, place and the area that drains to them."""
+        gauges = self.discharge[["cell_lat", "cell_lon", "cell_area"]].load()
+        names = {"cell_lat": "station_lat", "cell_lon": "station_lon", "cell_area": "station_area"}
+        return dict(gauges.rename(names).set_coords(list(names.values())).coords)
+
+    def summary(self) -> dict[str, str]:
+        """What the study holds, a line a name."""
+        basin, days, gauges = self.basin, self.days, self.discharge.load()
+        share = gauges.discharge.notnull().mean("time")
+        area = basin.area.sum() / 1e9
+        steps = " x ".join(f"{abs(np.diff(axis)[0]):g}" for axis in (basin.lat, basin.lon))
+        about = {
+            "study": f"{self.title} ({self.attrs.get('source', 'unknown')}), {self.path}",
+            "basin": f"{basin.size} cells of {steps} degrees, {area:,.0f} thousand km2",
+            "days": f"{days[0]:%F} to {days[-1]:%F}, {len(days)}",
+            "weather": ", ".join(map(str, self.forcing)),
+            "groups": self._contents().removeprefix("found "),
+        }
+        if self.has("twsa"):
+            boxes = self.twsa.load()
+            first, last = boxes.indexes["month"][[0, -1]]
+            about["gravimetry"] = f"{boxes.sizes['box']} boxes, {first:%Y-%m} to {last:%Y-%m}"
+        about["gauges"] = f"{gauges.sizes['station']}, by area in thousand km2 and days observed"
+        for k in (-gauges.cell_area.values).argsort()[:MOST_LINES]:
+            name, drained = str(gauges.station.values[k]), float(gauges.cell_area[k]) / 1e3
+            about[f"  {name}"] = f"{drained:,.0f}, {float(share[k]):.0%}"
+        return about
 
     @cached_property
     def gauge_cells(self) -> np.ndarray:

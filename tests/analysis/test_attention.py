@@ -21,9 +21,9 @@ from hybridlib.findings import claims
 from hybridlib.findings.rules import MISSING
 from hybridlib.hydropy.backend import keras, tf
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
-from hybridlib.learning.comparison import Trained
-from hybridlib.learning.run import WEIGHTS, load_weights, read_config
-from hybridlib.learning.schemes import Learner, find_scheme
+from hybridlib.learning.folder import WEIGHTS, load_weights, read_config
+from hybridlib.learning.learner import Learner
+from hybridlib.learning.schemes import find_scheme
 from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.files import ROOT
 from hybridlib.study.schema import InputError
@@ -136,7 +136,7 @@ def test_have_members_that_pull_against_each_other_neither_share_nor_error():
 def test_does_shap_find_the_same_shares_of_the_trained_network():
     folder = ROOT / "data" / "runs" / "temporal" / "hybrid_qs"
     config = read_config(folder)
-    learners = [_learner() for _ in range(config["members"])]
+    learners = [_learner() for _ in range(config.members)]
     load_weights(folder / WEIGHTS, learners, config)
     learner = learners[0]
     found = expected_gradients([learner], "f_crit", LAND, 500)
@@ -175,7 +175,7 @@ def test_is_what_cannot_be_explained_refused(changes, told):
 
 
 def test_is_one_member_or_all_of_them_chosen():
-    trained = Trained(SimpleNamespace(scheme=find_scheme("hybrid_qs")), ["a", "b"], {}, None)
+    trained = cases.Ready(SimpleNamespace(scheme=find_scheme("hybrid_qs")), ["a", "b"])
     assert attention.chosen_members(trained) == ["a", "b"]
     assert attention.chosen_members(trained, 1) == ["b"]
     with pytest.raises(InputError, match="member is 2; expected 0 to 1, or -1 for all"):

@@ -13,7 +13,7 @@ from hybridlib.analysis.evaporation import FORMULAS, HIGH, LOW, Compared
 from hybridlib.findings import claims
 from hybridlib.findings.rules import GIVEN, MISSING
 from hybridlib.learning import comparison
-from hybridlib.learning.comparison import Trained
+from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import SCHEMES, TRUTH
 from hybridlib.study import pet
 from hybridlib.study.schema import FORCING, InputError
@@ -45,7 +45,7 @@ def plain(tmp_path_factory):
 def _learned(study, *members):
     """A scheme whose members' PET is known, mm d-1, (time, cell)."""
     problem = SimpleNamespace(days=study.days, scheme=SCHEMES["hybrid_qs_plus"])
-    trained = Trained(problem, list(members), {}, None)
+    trained = cases.Ready(problem, members)
     vars(trained)["pet"] = np.stack(members)  # as if it had been computed
     return trained
 
@@ -290,7 +290,7 @@ def test_is_the_richest_scheme_shown_where_the_one_asked_for_is_not_possible():
 def test_are_the_years_those_of_the_split_unless_asked_for():
     split = Split(Period(2003, 2012), Period(2013, 2016))
     problem = SimpleNamespace(split=split, days=pd.date_range("2001-01-01", "2016-12-31"))
-    trained = Trained(problem, [], {}, None)
+    trained = cases.Ready(problem, [])
     assert evaporation.shown_years("", trained) == Period(2003, 2016)
     assert evaporation.shown_years("2005-2006", trained) == Period(2005, 2006)
     for asked in ("2003-2020", "1999-2003"):
@@ -299,7 +299,7 @@ def test_are_the_years_those_of_the_split_unless_asked_for():
 
 
 def test_does_the_untrained_scheme_evaporate_with_its_only_member(twin):
-    schemes = {"HydroPyNN": cases.untrained(twin)}
+    schemes = {"HydroPyNN": Run.untrained(twin)}
     (field,) = evaporation.simulate_evaporation(schemes, member=2).values()
     assert field.evap.shape == (len(twin.days), twin.basin.size)
     # Water that evaporates can neither be negative nor more than the air demands.

@@ -14,7 +14,7 @@ from hybridlib.findings import claims
 from hybridlib.findings.rules import MISSING
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
-from hybridlib.learning.comparison import Trained
+from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import find_scheme
 from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
@@ -27,13 +27,13 @@ def ruled(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def problem(ruled):
-    return replace(cases.untrained(ruled[0]).problem, scheme=find_scheme("hybrid_qs"))
+    return replace(Run.untrained(ruled[0]).problem, scheme=find_scheme("hybrid_qs"))
 
 
 def _told(problem, default, *members):
     """A scheme whose members have learned what they are told."""
     default = tf.stack([tf.cast(field, tf.float32) for field in default])
-    return Trained(problem, [cases.Known(member, default) for member in members], {}, None)
+    return cases.Ready(problem, [cases.Known(member, default) for member in members])
 
 
 def test_does_each_way_of_being_wrong_have_its_own_verdict(ruled, problem):
@@ -91,7 +91,7 @@ def test_is_a_member_alone_in_error_enough_to_deny(ruled, problem):
 
 def test_is_nothing_identifiable_without_a_truth(tmp_path):
     study = cases.tiny_study(tmp_path, twsa=False, radiation=False)
-    untrained = cases.untrained(study)
+    untrained = Run.untrained(study)
     own = Parameters(*(np.asarray(field, float) for field in untrained.learners[0].parameters()))
     members = [own._replace(f_crit=own.f_crit - 0.1 - 0.001 * k) for k in range(2)]
     table = identifiability.identify(study, {"two": _told(untrained.problem, own, *members)})
@@ -120,7 +120,7 @@ def test_is_a_spread_of_one_member_refused(ruled, problem):
         with pytest.raises(InputError, match=r"Hybrid\(Q,S\) has 1 member; a spread needs"):
             call(alone)
     two = _told(problem, default, default, default)
-    untrained = replace(two, problem=replace(problem, scheme=find_scheme("hydropynn")))
+    untrained = cases.Ready(replace(problem, scheme=find_scheme("hydropynn")), two.learners)
     schemes = {"one": alone, "two": two, "untrained": untrained}
     assert list(identifiability.with_members(schemes)) == ["two"]
 
@@ -153,11 +153,11 @@ def test_does_a_network_that_sees_only_the_rule_attend_to_it(ruled, problem):
 
 def test_does_a_network_that_is_told_the_truth_learn_it(ruled, problem):
     study, _ = ruled
-    trained = Trained(problem, [problem.learner(0)], {}, None)
+    trained = cases.Ready(problem, [problem.learner(0)])
     found = identifiability.told_the_truth(study, trained, steps=1500).parameters()
     for row, field, true in zip(TABLE_1, found, true_parameters(study), strict=True):
         assert np.std(field - true) < 0.1 * np.std(true), row.name
-    untrained = replace(trained, problem=replace(problem, scheme=find_scheme("hydropynn")))
+    untrained = cases.Ready(replace(problem, scheme=find_scheme("hydropynn")), [])
     with pytest.raises(InputError, match="HydroPyNN has no network from attributes"):
         identifiability.told_the_truth(study, untrained)
 

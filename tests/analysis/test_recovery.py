@@ -1,7 +1,5 @@
 """Does the book tell a recovered truth from a good score?"""
 
-from dataclasses import replace
-
 import cases
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from cases import Known
 
 from hybridlib.analysis import recovery
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
+from hybridlib.learning.run import Run
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.study.splits import Period
 from hybridlib.study.store import write_group
@@ -32,13 +31,13 @@ def twin(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def untrained(twin):
-    return cases.untrained(twin)
+    return Run.untrained(twin)
 
 
 def _told(untrained, *parameters, pet=None):
     """A scheme whose members have learned what they are told."""
     members = [Known(own, pet=pet) for own in parameters]
-    return replace(untrained, learners=members)
+    return cases.Ready(untrained.problem, members)
 
 
 def test_is_a_day_short_of_water_one_on_which_less_evaporates_than_could(twin, tmp_path):

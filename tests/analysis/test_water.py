@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from hybridlib.analysis import budget, water
+from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import TRUTH
 from hybridlib.study.splits import Period
 
@@ -31,7 +32,7 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="module")
 def own(study):
     """What HydroPyNN simulates."""
-    return budget.simulated_series(cases.untrained(study))
+    return budget.simulated_series(Run.untrained(study))
 
 
 @pytest.fixture(scope="module")

@@ -28,9 +28,8 @@ from hybridlib.experiments.matrix import (
     schedule,
 )
 from hybridlib.learning import provenance
-from hybridlib.learning.evaluation import METRICS
+from hybridlib.learning.folder import HISTORY, METRICS, claimed, read_config
 from hybridlib.learning.provenance import PROVENANCE, code_version, read_commits
-from hybridlib.learning.run import HISTORY, claimed, read_config
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import open_study, write_group
 
@@ -92,22 +91,26 @@ GROUP = {"a": {"schemes": ["hybrid_q"]}}
         (GROUP, {"layers": 3}, "key 'layers' is unknown"),
         ({"a": {"scheme": "hybrid_q"}}, {}, "a: key 'scheme' is unknown"),
         ({"a": {"members": 2}}, {}, "a: key 'schemes' is missing"),
-        ({"a": {"schemes": "hybrid_q"}}, {}, "a: schemes is 'hybrid_q'; expected a list of names"),
+        ({"a": {"schemes": "hybrid_q"}}, {}, "a: schemes is 'hybrid_q'; expected a list"),
         ({"a": {"schemes": ["lstm"]}}, {}, "scheme 'lstm' is unknown"),
         ({"a": {"schemes": ["hybrid_q"], "split": "random"}}, {}, "split 'random' is unknown"),
         ({"a": {"schemes": ["hybrid_q"], "weights": [2.0]}}, {}, "weight is 2.0; expected 0 to 1"),
         ({"a": {"schemes": ["hybrid_q"], "members": "two"}}, {}, "members is 'two'; expected int"),
-        ({"a": {"schemes": ["hybrid_q"], "weights": ["a"]}}, {}, "expected a list of numbers"),
+        (
+            {"a": {"schemes": ["hybrid_q"], "weights": ["a"]}},
+            {},
+            "weights.0 is 'a'; expected a number",
+        ),
         ({"a": {"schemes": ["hybrid_q"], "folds": 2.5}}, {}, "folds is 2.5; expected int"),
-        ({"a": ["hybrid_q"]}, {}, "a: found ['hybrid_q']; expected keys and values"),
-        ({"a": {"schemes": []}}, {}, "a: schemes is []; expected a list of names, each once"),
-        ({"a": {"schemes": ["hybrid_q"] * 2}}, {}, "expected a list of names, each once"),
+        ({"a": ["hybrid_q"]}, {}, "experiments.a is ['hybrid_q']; expected keys and values"),
+        ({"a": {"schemes": []}}, {}, "a: schemes is []; expected a list of values, each once"),
+        ({"a": {"schemes": ["hybrid_q"] * 2}}, {}, "expected a list of values, each once"),
         ({"a": {"schemes": ["hybrid_q"], "members": 0}}, {}, "members is 0; expected at least 1"),
-        ({2003: {"schemes": ["hybrid_q"]}}, {}, "experiment 2003; expected a name fit for a fold"),
+        ({2003: {"schemes": ["hybrid_q"]}}, {}, "is 2003; expected text"),
         ({"a/b": {"schemes": ["hybrid_q"]}}, {}, "experiment 'a/b'; expected a name fit for a"),
         ({"..": {"schemes": ["hybrid_q"]}}, {}, "experiment '..'; expected a name fit for a"),
         ({"": {"schemes": ["hybrid_q"]}}, {}, "experiment ''; expected a name fit for a folder"),
-        (GROUP, {"study": 3}, "study is 3; expected str"),
+        (GROUP, {"study": 3}, "study is 3; expected text"),
     ],
 )
 def test_is_a_matrix_that_is_not_understood_refused(groups, other, told, tmp_path):
@@ -137,7 +140,7 @@ def test_does_a_run_whose_worker_is_killed_end_with_the_same_bits_elsewhere(tmp_
     study = str(cases.tiny_study(tmp_path).path)
     (lost, bad, *_) = _runs(tmp_path, {"a": TASK}, study)
     steps, told = [], {}
-    settings = replace(bad.settings, study=str(tmp_path / "none.zarr"))
+    settings = bad.settings.model_copy(update={"study": str(tmp_path / "none.zarr")})
     bad = replace(bad, name="bad", folder=tmp_path / "bad", settings=settings)
 
     def kill_once(row: dict) -> None:
@@ -182,7 +185,7 @@ def gathered(performed):
 
 def test_are_hydrographs_kept_of_gauges_held_out(performed):
     for run in expand(performed):
-        (held_out,) = read_config(run.folder)["held_out"]
+        (held_out,) = read_config(run.folder).held_out
         with xr.open_dataset(run.folder / HYDROGRAPHS) as kept:
             assert kept.station.values.tolist() == [held_out]
             assert np.isfinite(kept.discharge_simulated).all()
@@ -193,7 +196,7 @@ def test_has_every_gauge_its_score_of_the_fold_that_held_it_out(performed):
     scores = results.part_of(gathered, "discharge", "validation", scheme="hybrid_q")
     assert scores.dims == ("member", "station") and np.isfinite(scores).all()
     for run in (run for run in expand(performed) if run.settings.scheme == "hybrid_q"):
-        (held_out,) = read_config(run.folder)["held_out"]
+        (held_out,) = read_config(run.folder).held_out
         with xr.open_dataset(run.folder / METRICS) as own:
             expected = own.discharge.sel(metric="NSE", period="validation", station=held_out)
         assert scores.sel(station=held_out).item() == expected.item()
@@ -231,10 +234,10 @@ def test_is_a_finished_run_with_other_settings_refused_with_its_study_and_withou
     run, away = expand(performed)[-1], "nowhere.zarr"
     clone = _copy(run, tmp_path)
     cases.change_config(clone.folder, study=away)
-    for one in (run, replace(clone, settings=replace(run.settings, study=away))):
+    for one in (run, replace(clone, settings=run.settings.model_copy(update={"study": away}))):
         assert finished(one)
         with pytest.raises(InputError, match="a finished run has epochs 2; the matrix asks for 5"):
-            finished(replace(one, settings=replace(one.settings, epochs=5)))
+            finished(replace(one, settings=one.settings.model_copy(update={"epochs": 5})))
 
 
 def test_is_a_run_that_was_not_scored_whole_performed_again(performed):
@@ -312,7 +315,7 @@ def test_are_another_basin_and_other_observations_under_a_finished_run_noticed(p
     run, study = expand(performed)[-1], open_study(performed.study)
     copy, home = _copy(run, tmp_path), shutil.copytree(study.path, tmp_path / "study.zarr")
     cases.change_config(copy.folder, study=str(home))
-    copy = replace(copy, settings=replace(run.settings, study=str(home)))
+    copy = replace(copy, settings=run.settings.model_copy(update={"study": str(home)}))
     assert finished(copy)
     gauges = study.discharge.load()
     write_group(home, "discharge", gauges.assign(discharge=3.0 * gauges.discharge + 5.0))
@@ -327,7 +330,9 @@ def test_are_another_basin_and_other_observations_under_a_finished_run_noticed(p
 
 def test_is_a_second_process_kept_from_a_run(performed):
     run = expand(performed)[-1]
-    claim = f"from hybridlib.learning.run import claimed; claimed({str(run.folder)!r}).__enter__()"
+    claim = (
+        f"from hybridlib.learning.folder import claimed; claimed({str(run.folder)!r}).__enter__()"
+    )
     program = [sys.executable, "-c", claim]
     with claimed(run.folder):
         found = subprocess.run(program, capture_output=True, text=True)

@@ -1,8 +1,5 @@
 """What every figure of the book is drawn from: numbers that are known."""
 
-from dataclasses import asdict, replace
-from types import SimpleNamespace
-
 import cases
 import numpy as np
 import pandas as pd
@@ -13,7 +10,8 @@ from hybridlib.analysis import recovery, routing, weather
 from hybridlib.analysis.budget import TERMS, find_catchment
 from hybridlib.figures.style import SCHEME_COLOURS
 from hybridlib.hydropy.parameters import Parameters
-from hybridlib.learning.settings import PRESETS
+from hybridlib.learning.run import Run
+from hybridlib.learning.settings import PRESETS, Configuration
 from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.splits import Period
 from hybridlib.twin.geography import amazon
@@ -52,9 +50,11 @@ def trainings():
     rows = [("choose", k, 1 / (k + 1), 0.5 + abs(k - 3), 0.5 + abs(k - 2)) for k in range(7)]
     rows += [("fit", k, 1 / (k + 1), np.nan, np.nan) for k in range(3)]
     columns = ["phase", "epoch", "loss_0", "held_out_0", "held_out_1"]
-    config = {"choose": True, "members": 2, "schedule": asdict(PRESETS["fast"])}
-    run = SimpleNamespace(config=config, history=pd.DataFrame(rows, columns=columns))
-    return {"HydroPyNN": SimpleNamespace(config={}, history=None), "Hybrid(Q)": run}
+    met = {"train": "2002-2003", "validation": "2004-2004", "schedule": PRESETS["fast"]}
+    met |= {"study": "", "basin": "", "source": "twin", "data": "", "members": 2, "epochs": 7}
+    own, run = (Run(Configuration(scheme=name, **met)) for name in ("hydropynn", "hybrid_q"))
+    vars(run)["history"] = pd.DataFrame(rows, columns=columns)
+    return {"HydroPyNN": own, "Hybrid(Q)": run}
 
 
 def scored(nse):
@@ -173,8 +173,8 @@ def arguments(study):
     inside = [find_catchment(study, *one) for one in (("mouth", "1 All"), ("head", "2 Head"))]
     more = dict(zip(PETS, (0, 400, 2, 3, 4), strict=True))
     pets = {title: xr.full_like(study.landsurface.lsm, 1000.0 + k) for title, k in more.items()}
-    own, sage = cases.untrained(study), cases.Known(recovery.true_parameters(study))
-    learned = {"HydroPyNN": own, "Hybrid(Q)": replace(own, learners=[sage])}
+    own, sage = Run.untrained(study), cases.Known(recovery.true_parameters(study))
+    learned = {"HydroPyNN": own, "Hybrid(Q)": cases.Ready(own.problem, [sage])}
     sd = ("parameter", "cell"), np.outer([0.01] * 4 + [0.03] + [0.01] * 4, ones)
     apart = xr.Dataset({"sd": ("cell", 0.1 * ones), "error": ("cell", -ones)})
     nse, members = pd.DataFrame({"NSE": [0.5, -2]}, ["mouth", "head"]), flow().expand_dims("member")

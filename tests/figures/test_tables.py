@@ -12,6 +12,7 @@ from scipy import stats
 
 from hybridlib.analysis import inventory, schemes, transfer, weather
 from hybridlib.experiments import results
+from hybridlib.learning.run import Run
 from hybridlib.learning.settings import PRESETS
 from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.schema import SECONDS_PER_DAY
@@ -118,17 +119,16 @@ def test_does_the_table_of_schemes_say_what_each_learns_from_what():
 
 
 def test_are_hyperparameters_read_from_the_run(tmp_path):
-    untrained = cases.untrained(cases.tiny_study(tmp_path, False, False), "hybrid_q")
+    untrained = Run.untrained(cases.tiny_study(tmp_path, False, False), "hybrid_q")
     told = gallery.trainings()["Hybrid(Q)"]
-    config = told.config | {"preset": "fast", "epochs": 7, "train": "2002-2003"}
-    run = SimpleNamespace(**vars(untrained) | {"config": config, "history": told.history})
-    table = schemes.hyperparameters({"Hybrid(Q)": run})
+    vars(told)["learners"] = untrained.learners
+    table = schemes.hyperparameters({"Hybrid(Q)": told})
     assert table.loc["learning rate"].tolist() == ["0.0005", f"{PRESETS['fast'].network:g}"]
     ours = table["Hybrid(Q)"]
     assert (ours["most steps"], ours["steps chosen, by member"]) == (7, "3, 2")
     by_hand = sum(a * b + b for a, b in [(21, 256), (256, 64), (64, 16), (16, 9)])
     assert ours["trainable numbers"] == by_hand
-    summary = schemes.parameter_summary({"HydroPyNN": run})
+    summary = schemes.parameter_summary({"HydroPyNN": told})
     assert summary.loc["f_crit"].tolist() == ["–", "0.55 to 0.95", "0.75"]
 
 

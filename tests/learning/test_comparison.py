@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from hybridlib.learning import comparison, evaluation
-from hybridlib.learning.evaluation import open_untrained
-from hybridlib.learning.run import HISTORY, WEIGHTS, Run, read_config
+from hybridlib.learning.folder import HISTORY, WEIGHTS, read_config
+from hybridlib.learning.run import Run
 from hybridlib.learning.settings import PRESETS, Settings
 from hybridlib.learning.training import train
 from hybridlib.study.schema import InputError
@@ -69,7 +69,8 @@ def test_is_a_training_of_no_step_refused_and_one_of_few_told(study, folders, ca
     told = capsys.readouterr().out
     assert told.startswith("CAUTION: few steps of training, for show (HydroPyNN(Q), Hybrid(Q));")
     for title in ("HydroPyNN(Q)", "Hybrid(Q)"):
-        schemes[title].config.update(epochs=60)
+        longer = schemes[title].config.model_copy(update={"epochs": 60})
+        schemes[title] = replace(schemes[title], config=longer)
     comparison.caution(schemes)
     assert not capsys.readouterr().out
 
@@ -107,11 +108,11 @@ def test_are_runs_of_two_splits_not_compared(study, folders, tmp_path):
 
 
 def test_is_everything_trained_in_full_when_asked_whatever_is_kept(study, folders, monkeypatch):
-    monkeypatch.setitem(PRESETS, "fast", replace(PRESETS["fast"], steps=2))
+    monkeypatch.setitem(PRESETS, "fast", PRESETS["fast"].model_copy(update={"steps": 2}))
     kept, said = folders["hybrid_q"][0].parent, []
     full = comparison.find_or_train(study, kept, 1, retrain=True, report=said.append)
     assert {path.parent.name for (path,) in full.values()} == {"full"}
-    assert read_config(full["hybrid_q"][0])["epochs"] == 0
+    assert read_config(full["hybrid_q"][0]).epochs == 0
     assert [text for text in said if "loss" in text][0].startswith("hydropynn_q, choose 0: loss ")
     assert said[-1].startswith("Hybrid(Q): trained in full in build")
 
@@ -119,10 +120,10 @@ def test_is_everything_trained_in_full_when_asked_whatever_is_kept(study, folder
 def test_do_shared_inputs_give_what_each_run_gives_alone(study, folders):
     opened = comparison.open_all(study, folders)
     assert list(opened) == ["HydroPyNN", "HydroPyNN(Q)", "Hybrid(Q)"]
-    pairs = comparison.simulate_all(opened)
-    alone = evaluation.simulate_members(*Run.open(folders["hybrid_q"][0]).model())
+    pairs = {title: run.observe() for title, run in opened.items()}
+    alone = Run.open(folders["hybrid_q"][0]).observe()
     np.testing.assert_array_equal(pairs["Hybrid(Q)"].discharge_simulated, alone.discharge_simulated)
-    untrained = evaluation.simulate_members(*open_untrained(study, "hydropynn"))
+    untrained = Run.untrained(study).observe()
     own = pairs["HydroPyNN"].discharge_simulated
     np.testing.assert_array_equal(own, untrained.discharge_simulated)
     split = opened["HydroPyNN"].problem.split
@@ -133,10 +134,12 @@ def test_do_shared_inputs_give_what_each_run_gives_alone(study, folders):
 
 
 def test_are_members_of_separate_runs_those_of_one_run(study, tmp_path):
-    settings = Settings("hybrid_q", str(study.path), epochs=1)
-    train(replace(settings, members=2), tmp_path / "one" / "hybrid_q")
+    settings = Settings(scheme="hybrid_q", study=str(study.path), epochs=1)
+    train(settings.model_copy(update={"members": 2}), tmp_path / "one" / "hybrid_q")
     for seed in (0, 1):
-        train(replace(settings, seed=seed), tmp_path / "each" / f"hybrid_q-member{seed}")
+        train(
+            settings.model_copy(update={"seed": seed}), tmp_path / "each" / f"hybrid_q-member{seed}"
+        )
     one, each = (
         comparison.find_or_train(study, tmp_path / how, 1, report=lambda text: None)
         for how in ("one", "each")
@@ -146,7 +149,7 @@ def test_are_members_of_separate_runs_those_of_one_run(study, tmp_path):
     one, each = (comparison.open_all(study, found)["Hybrid(Q)"] for found in (one, each))
     weights = ([learner.get_weights() for learner in found.learners] for found in (one, each))
     np.testing.assert_equal(*weights)
-    assert each.config["members"] == 2
+    assert each.config.members == 2
     columns = one.history.columns.drop("seconds")
     pd.testing.assert_frame_equal(one.history[columns], each.history[columns])
 
@@ -160,10 +163,9 @@ def test_does_a_live_training_begin_untrained_and_get_better(study):
 
 def test_does_bfloat16_change_one_year_of_pet_a_little(tmp_path):
     study = cases.tiny_study(tmp_path)
-    trained = cases.untrained(study, "hybrid_qs_plus")
+    trained = Run.untrained(study, "hybrid_qs_plus")
     last = trained.learners[0].replacement.kernels[-1]
     last.assign(np.random.default_rng(4).normal(0, 0.1, last.shape))
-    trained.config.update(seed=0, replacement="conv3d")
     table = comparison.loss_by_precision(trained)
     assert table.loc["float32", "pet_difference"] == 0.0
     assert 0.0 < table.loc["bfloat16", "pet_difference"] < 0.1
@@ -171,14 +173,15 @@ def test_does_bfloat16_change_one_year_of_pet_a_little(tmp_path):
     assert table.loss.float32 != table.loss.bfloat16
 
 
-def test_are_fields_the_mean_over_members(study, folders):
+def test_are_fields_those_of_each_member(study, folders):
     opened = comparison.open_all(study, folders)
     trained = opened["Hybrid(Q)"]
-    two = replace(trained, learners=[*trained.learners, opened["HydroPyNN"].learners[0]])
-    mean = comparison.simulate_fields(two, ["evap", "dis"])
-    each = [comparison.simulate_fields(two, ["evap", "dis"], member) for member in (0, 1)]
-    assert mean.evap.dims == ("time", "cell") and not np.array_equal(each[0].evap, each[1].evap)
-    for name in ("evap", "dis"):
-        np.testing.assert_allclose(mean[name], (each[0][name] + each[1][name]) / 2, rtol=1e-6)
+    two = cases.Ready(trained.problem, [*trained.learners, *opened["HydroPyNN"].learners])
+    both = two.simulate(["evap", "dis"])
+    each = [two.simulate(["evap", "dis"], member=member) for member in (0, 1)]
+    assert both.evap.dims == ("member", "time", "cell")
+    assert not np.array_equal(each[0].evap, each[1].evap)
+    for name in ("evap", "dis", "discharge"):
+        np.testing.assert_array_equal(both[name], np.concatenate([one[name] for one in each]))
     with pytest.raises(InputError, match="member is 2; expected 0 to 1"):
-        comparison.simulate_fields(two, ["evap"], 2)
+        two.simulate(["evap"], member=2)

@@ -16,19 +16,20 @@ import xarray as xr
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.hydropy.simulate import study_model, study_weather
 from hybridlib.learning import evaluation
-from hybridlib.learning.problem import SETTLED
-from hybridlib.learning.run import (
+from hybridlib.learning.folder import (
     CONFIG,
     DIGEST,
     HISTORY,
     WEIGHTS,
-    Run,
     digest,
     read_config,
     save_weights,
 )
-from hybridlib.learning.schemes import Learner, find_scheme
-from hybridlib.learning.settings import Settings
+from hybridlib.learning.learner import Learner
+from hybridlib.learning.problem import SETTLED
+from hybridlib.learning.run import Run
+from hybridlib.learning.schemes import find_scheme
+from hybridlib.learning.settings import Configuration, Settings
 from hybridlib.learning.training import train
 from hybridlib.study.instruments import total_water_anomaly
 from hybridlib.study.schema import SECONDS_PER_DAY
@@ -47,14 +48,15 @@ def run(study, tmp_path_factory):
     """The folder of two trained members."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     options = {"epochs": 1, "choose": False, "members": 2}
-    train(Settings("hybrid_qs_plus", str(study.path), **options), folder)
+    train(Settings(scheme="hybrid_qs_plus", study=str(study.path), **options), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def model(run):
     """Problem and members of the run."""
-    return Run.open(run).model()
+    opened = Run.open(run)
+    return opened.problem, opened.learners
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +115,8 @@ def test_are_the_scores_those_of_a_run_with_the_learned_parameters(study, model,
 
 
 def test_are_the_scores_of_the_start_those_that_training_sees(study, run):
-    problem, learners = evaluation.open_untrained(study, "hybrid_qs_plus")
-    pairs = evaluation.simulate_members(problem, learners)
-    nse = evaluation.score(pairs, problem.split).sel(metric="NSE", period="train").mean()
+    start = Run.untrained(study, "hybrid_qs_plus")
+    nse = evaluation.score(start.observe(), start.split).sel(metric="NSE", period="train").mean()
     first = pd.read_csv(run / HISTORY).iloc[0]
     for name in ("discharge", "twsa"):
         np.testing.assert_allclose(nse[name], first[f"nse_{name}_0"], rtol=1e-4)
@@ -150,7 +151,8 @@ def test_is_the_table_the_mean_over_the_members(scores):
 
 def test_does_no_water_come_from_nowhere_whatever_the_networks_learned(study, scores):
     assert 0.0 < scores.attrs["water_from_nowhere_mm"] <= 1e-9
-    problem, (learner,) = evaluation.open_untrained(study, "hybrid_qs_plus")
+    start = Run.untrained(study, "hybrid_qs_plus")
+    problem, (learner,) = start.problem, start.learners
     last = learner.replacement.kernels[-1]
     last.assign(np.random.default_rng(3).normal(size=last.shape))
     reference = problem.weather.pet.numpy()
@@ -262,7 +264,7 @@ OTHER = "weights of another configuration"
         (_settings(basin="0123"), "weights of another basin than"),
         (_settings(seed=7), f"{WEIGHTS}: {OTHER} (found those of configuration "),
         (_no_digest, f"{WEIGHTS}: {OTHER} (found those of configuration none, expected "),
-        (_settings(layers=3), f"{CONFIG}: unknown key layers"),
+        (_settings(layers=3), f"{CONFIG}: key 'layers' is unknown; expected some of"),
     ],
 )
 def test_is_a_run_refused_whose_parts_do_not_fit_and_nothing_written(
@@ -277,11 +279,11 @@ def test_is_a_run_refused_whose_parts_do_not_fit_and_nothing_written(
 
 def test_do_weights_know_their_configuration_by_its_values_alone(run):
     config = read_config(run)
-    moved = config | {"study": "elsewhere.zarr", "versions": {}}
-    usual = {name: value for name, value in moved.items() if name != "deterministic"}
+    moved = config.model_copy(update={"study": "elsewhere.zarr", "versions": {}})
+    usual = Configuration(**moved.model_dump(exclude={"deterministic"}))
     assert digest(config) == digest(moved) == digest(usual)
-    others = {"seed": 1, "held_out": ["mouth"], "deterministic": True, "data": "other"}
-    found = {digest(config | {name: value}) for name, value in others.items()}
+    others = {"seed": 1, "held_out": ("mouth",), "deterministic": True, "data": "other"}
+    found = {digest(config.model_copy(update={name: value})) for name, value in others.items()}
     assert len(found | {digest(config)}) == 5
 
 
@@ -300,11 +302,11 @@ def test_are_old_scores_kept_when_the_disk_is_full(scores, tmp_path):
 
 
 def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(study):
-    problem, learners = evaluation.open_untrained(study, "hydropynn")
-    pairs = evaluation.simulate_members(problem, learners)
-    assert "evap_true" not in pairs and "evap" not in evaluation.score(pairs, problem.split)
+    start = Run.untrained(study)
+    pairs, split = start.observe(), start.split
+    assert "evap_true" not in pairs and "evap" not in evaluation.score(pairs, split)
     perfect = pairs.assign(evap_true=pairs.evap_simulated.isel(member=0, drop=True))
-    scores = evaluation.score(perfect, problem.split).evap
+    scores = evaluation.score(perfect, split).evap
     assert scores.sel(metric="NSE").values.tolist() == [[1.0], [1.0]]
     assert scores.sel(metric="RMSE").values.tolist() == [[0.0], [0.0]]
 
@@ -312,13 +314,13 @@ def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(study):
 def test_is_the_score_of_evapotranspiration_that_of_area_means_in_mm_a_day(study, tmp_path):
     large = ("landsurface", cases.put("area", 5 * 2.5e9, 1, 2))
     study = cases.add_truth(cases.changed_study(study, tmp_path, *large))
-    problem, learners = evaluation.open_untrained(study, "hydropynn")
-    pairs = evaluation.simulate_members(problem, learners)
+    start = Run.untrained(study)
+    problem, pairs = start.problem, start.observe()
     weights = study.landsurface.area / study.landsurface.area.sum()
     daily = (0.9 * SECONDS_PER_DAY * study.forcing.evspsblpot * weights).sum(("lat", "lon"))
     true = daily.resample(time="MS").mean().values
     np.testing.assert_allclose(pairs.evap_true, true, rtol=1e-5)
-    driven = problem.weather, learners[0].parameters(), problem.start
+    driven = problem.weather, start.learners[0].parameters(), problem.start
     _, series = problem.model.run(*driven, ["evap"])
     land = study.basin.pack(weights)
     march = np.asarray(series["evap"])[59:90] @ land
@@ -333,6 +335,6 @@ def test_is_the_score_of_evapotranspiration_that_of_area_means_in_mm_a_day(study
 def test_is_a_record_evaluated_that_begins_within_a_month(study, tmp_path):
     late = slice("2001-01-15", None)
     study = cases.changed_study(study, tmp_path, "forcing", lambda f: f.sel(time=late))
-    pairs = evaluation.simulate_members(*evaluation.open_untrained(study, "hydropynn"))
+    pairs = Run.untrained(study).observe()
     assert str(pairs.calendar.values[0])[:10] == "2001-01-01"
     assert np.isfinite(pairs.evap_simulated).all()

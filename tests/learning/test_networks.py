@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
+from hybridlib.learning.learner import Learner
 from hybridlib.learning.networks import (
     LEAST_SHARE,
     METEOROLOGY,
@@ -23,7 +24,7 @@ from hybridlib.learning.networks import (
     squash,
 )
 from hybridlib.learning.problem import _normalised_attributes, _window
-from hybridlib.learning.schemes import Learner, find_scheme
+from hybridlib.learning.schemes import find_scheme
 from hybridlib.study.attributes import ATTRIBUTES, static_attributes
 from hybridlib.study.basin import Basin
 from hybridlib.study.schema import InputError

@@ -11,9 +11,10 @@ import pytest
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import TABLE_1
+from hybridlib.learning.learner import JITTER, Learner
 from hybridlib.learning.networks import starting_logits
 from hybridlib.learning.problem import build_problem
-from hybridlib.learning.schemes import JITTER, SCHEMES, Learner, find_scheme
+from hybridlib.learning.schemes import SCHEMES, find_scheme
 from hybridlib.study.splits import Period, Split
 
 SPLIT = Split(Period(2002, 2003), Period(2004, 2004))

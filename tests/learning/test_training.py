@@ -23,8 +23,8 @@ import pytest
 from hybridlib.hydropy import adjoint
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.parameters import Parameters
-from hybridlib.learning import networks, run
-from hybridlib.learning.run import CHECKPOINT, CONFIG, HISTORY, LOCK, WEIGHTS
+from hybridlib.learning import networks, training
+from hybridlib.learning.folder import CHECKPOINT, CONFIG, HISTORY, LOCK, WEIGHTS, read_config
 from hybridlib.learning.settings import PRESETS, Settings
 from hybridlib.learning.training import Fit, TrainingError, train
 from hybridlib.study.schema import InputError
@@ -43,7 +43,7 @@ def study(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def _problems_read_once():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "build_problem", functools.cache(run.build_problem))
+        patch.setattr(training, "build_problem", functools.cache(training.build_problem))
         yield
 
 
@@ -122,7 +122,7 @@ def test_does_a_run_killed_at_any_moment_end_with_the_weights_of_one_never_stopp
     study, tmp_path, monkeypatch
 ):
     # Steps so long that the first one spoils the model and patience ends at once.
-    hasty = replace(PRESETS["fast"], free=20.0, patience=1)
+    hasty = PRESETS["fast"].model_copy(update={"free": 20.0, "patience": 1})
     monkeypatch.setitem(PRESETS, "fast", hasty)
     settings, run = _settings(study, epochs=9), tmp_path / "run"
     moments = _moments(run, lambda: train(settings, run))
@@ -250,7 +250,7 @@ def test_do_the_rival_and_half_precision_train_without_tracing_anything_twice(
     assert len(counts) == 3 and counts.count(counts[0]) == 3
     weights = cases.stored_weights(tmp_path / "run")
     assert len(weights) == 16 and all(np.isfinite(values).all() for values in weights.values())
-    assert option.items() <= run.read_config(tmp_path / "run").items()
+    assert option.items() <= read_config(tmp_path / "run").model_dump().items()
 
 
 @pytest.mark.parametrize(
@@ -269,8 +269,8 @@ def test_is_the_first_number_that_is_not_finite_named_with_its_cell_and_day(
         spoilt.flat[at] = value
         return replace(problem, **{part: fields._replace(**{name: tf.constant(spoilt)})})
 
-    build = run.build_problem
-    monkeypatch.setattr(run, "build_problem", lambda *given: spoil(build(*given)))
+    build = training.build_problem
+    monkeypatch.setattr(training, "build_problem", lambda *given: spoil(build(*given)))
     told = f"epoch 0 of phase choose: loss or gradient is not finite: {place}, member 0; "
     with pytest.raises(TrainingError, match=re.escape(told)):
         train(_settings(study), tmp_path / "run")
@@ -438,9 +438,9 @@ def test_is_another_run_or_anything_else_in_the_folder_left_alone(command, whole
     ("text", "told"),
     [
         ("{", "not a configuration in JSON"),
-        ("7", "not a configuration in JSON"),
-        ("{}", "missing key basin, choose,"),
-        ('{"layers": 3}', "unknown key layers"),
+        ("7", "found 7; expected keys and values"),
+        ("{}", "key 'scheme' is missing"),
+        ('{"layers": 3}', "key 'layers' is unknown; expected some of"),
     ],
 )
 def test_is_a_damaged_configuration_refused(text, told, command, tmp_path):
@@ -483,13 +483,13 @@ def test_is_a_checkpoint_without_its_configuration_refused(whole, command, tmp_p
 def test_is_a_run_that_another_process_made_meanwhile_not_taken_over(
     study, whole, tmp_path, monkeypatch
 ):
-    folder, build = tmp_path / "run", run.build_problem
+    folder, build = tmp_path / "run", training.build_problem
 
     def build_late(*arguments):
         shutil.copytree(whole, folder)
         return build(*arguments)
 
-    monkeypatch.setattr(run, "build_problem", build_late)
+    monkeypatch.setattr(training, "build_problem", build_late)
     settings = _settings(study, seed=7)
     with pytest.raises(InputError, match="a run is here; --resume goes on with it"):
         train(settings, folder)

@@ -192,7 +192,9 @@ FOLDS = [
 
 def _learned(study, kind: str, fold: int):
     """History and weights of a short training, its choice of steps included."""
-    settings = Settings("hybrid_qs", str(study.path), kind, fold, folds=3, epochs=1)
+    settings = Settings(
+        scheme="hybrid_qs", study=str(study.path), split=kind, fold=fold, folds=3, epochs=1
+    )
     split = settings.split_of(study)
     problem = build_problem(study, settings.weighted_scheme(), split, split.train.last)
     fit = Fit(problem, settings)
