@@ -22,21 +22,30 @@ from hybridlib.hydropy.routing import (
 from hybridlib.hydropy.simulate import OUTPUT, per_second, study_model, study_weather
 from hybridlib.hydropy.step import State, day_step
 from hybridlib.study import instruments, metrics
-from hybridlib.study.files import ROOT
+from hybridlib.study.files import of_the_book
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.study.store import Study
 from hybridlib.twin import geography
 from hybridlib.twin.weather import climate_summary
 
-REFERENCE_RUNS = ROOT / "tests" / "data"
-"""Cuts of two runs of the original HydroPy 1.0; the README there tells their origin."""
+REFERENCE_RUNS = Path("tests/data")
+"""Cuts of two runs of the original HydroPy 1.0, in the project; its README tells their origin."""
 CASES = ("tropical", "cold")
 GROUPS = ("landsurface", "forcing", "output")
 RIVER = ("dis", "rivdis", "freshwater", "riverstor", "infl_subtime")
 """Variables compared relative to max(abs(value), 1 m3 s-1 or a day of it); the others in mm."""
 MOSELLE_SPACING = 0.2157
 """Spacing of the rows, degrees, that the original's run of the Moselle was given."""
-MOSELLE_SCORES = ROOT / "data" / "results" / "moselle.csv"
+MOSELLE_SCORES = Path("data/results/moselle.csv")
+
+
+def reference_run(case: str) -> Path:
+    """The file of one of :data:`CASES`.
+
+    Raises:
+        InputError: there is no project, which holds it.
+    """
+    return of_the_book(REFERENCE_RUNS / f"{case}.nc")
 
 
 def run_reference(path: Path, dtype: str = "float64", **options):
@@ -81,11 +90,9 @@ def compare(path: Path, dtype: str = "float64", **options) -> pd.Series:
     return pd.Series(found, name=f"{path.stem}, {dtype}")
 
 
-def comparison_table(folder: Path = REFERENCE_RUNS) -> pd.DataFrame:
+def comparison_table() -> pd.DataFrame:
     """Largest difference from the original, one row a variable, one column a case and dtype."""
-    columns = [
-        compare(folder / f"{c}.nc", dtype) for dtype in ("float64", "float32") for c in CASES
-    ]
+    columns = [compare(reference_run(c), dtype) for dtype in ("float64", "float32") for c in CASES]
     table = pd.concat(columns, axis=1)
     words = {"kg m-2 s-1": "mm/d", "kg m-2": "mm", "/": "–"}
     unit = ["relative" if n in RIVER else words[OUTPUT[n][0]] for n in table.index]
@@ -94,23 +101,23 @@ def comparison_table(folder: Path = REFERENCE_RUNS) -> pd.DataFrame:
     return table
 
 
-def water_closure(folder: Path = REFERENCE_RUNS) -> float:
+def water_closure() -> float:
     """Largest water from nowhere in any cell on any day of the reference cases, mm, float64."""
     worst = 0.0
     for case in CASES:
-        model, series, _ = run_reference(folder / f"{case}.nc")
+        model, series, _ = run_reference(reference_run(case))
         for residual in model.water_balance(series, model.empty_state()):
             worst = max(worst, float(np.abs(residual).max()))
     return worst
 
 
-def gradient_error(folder: Path = REFERENCE_RUNS, directions: int = 20) -> float:
+def gradient_error(directions: int = 20) -> float:
     """Largest relative difference of a day's gradient from central differences, float64.
 
     Every store, parameter and flux of weather is moved at once along random directions on a day
     in the middle of the tropical case.
     """
-    model, series, groups = run_reference(folder / "tropical.nc")
+    model, series, groups = run_reference(reference_run("tropical"))
     values = _middle_of_run(model, series, groups)
     rng = np.random.default_rng(0)
     weights = rng.standard_normal(model.basin.size)
@@ -191,7 +198,7 @@ def moselle_scores(folder: Path) -> pd.DataFrame:
 
 def kept_moselle_scores() -> pd.DataFrame:
     """What :func:`moselle_scores` gave where its data, which the project does not carry, are."""
-    return pd.read_csv(MOSELLE_SCORES, comment="#", index_col="period")
+    return pd.read_csv(of_the_book(MOSELLE_SCORES), comment="#", index_col="period")
 
 
 def gauge_area_errors() -> pd.Series:

@@ -114,8 +114,8 @@ def annual_rain(daily: xr.Dataset) -> pd.Series:
 def climate_check(study: Study, monthly: xr.Dataset) -> pd.DataFrame:
     """Compare the rain of the Amazon's regions with what is known of them.
 
-    The expected numbers (``data/amazon/expected_climate.csv``) are means of the 3-degree boxes'
-    own quarters, so they are held against the mean of the cells' own quarters.
+    The expected numbers (``expected_climate.csv`` among the twin's tables) are means of the
+    3-degree boxes' own quarters, so they are held against the mean of the cells' own quarters.
 
     Returns:
         Expected and found sums (mm), their difference (%) and the middle month of the region's

@@ -105,7 +105,10 @@ def read_matrix(path: Path | str) -> Matrix:
     """
     path = from_project(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file; expected a matrix like params/experiments.yml")
+        raise InputError(
+            f"{path}: no such file; expected a matrix of runs, such as params/experiments.yml in a "
+            "checkout of the project, or your own with --matrix"
+        )
     try:
         text = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except (yaml.YAMLError, ValueError) as error:

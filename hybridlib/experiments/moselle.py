@@ -17,15 +17,16 @@ from hybridlib.learning.problem import Problem, build_problem
 from hybridlib.learning.schemes import find_scheme
 from hybridlib.learning.settings import Settings, split_of
 from hybridlib.learning.training import Fit
-from hybridlib.study.files import ROOT, written_whole
+from hybridlib.study.files import of_the_book, written_whole
 from hybridlib.study.store import open_study
 
 SCHEMES = ("hydropynn_q", "hybrid_q")
 SEEDS = 5
 WATCHED = 100
 """Steps that the curves show, beyond the chosen ones, to see what stopping there was worth."""
-RESULTS = ROOT / "data" / "results" / "moselle_training.csv"
-CURVES = ROOT / "data" / "results" / "moselle_curves.csv"
+RESULTS = Path("data/results/moselle_training.csv")
+CURVES = Path("data/results/moselle_curves.csv")
+"""In the project."""
 ORIGIN = (
     "# Moselle at Perl, daily, 24 km; trained 1990-1991, validated 1992-1993, by "
     "hybridlib.experiments.moselle.\n"
@@ -84,10 +85,14 @@ def _watch(whole: Problem, fit: Fit) -> list[dict]:
 def keep(results: pd.DataFrame, curves: pd.DataFrame) -> None:
     """Write both tables where the book reads them."""
     for path, table in ((RESULTS, results), (CURVES, curves)):
-        with written_whole(path) as part:
+        with written_whole(of_the_book(path)) as part:
             part.write_text(ORIGIN + table.to_csv(index=False, float_format="%.4f"))
 
 
 def kept_results() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What :func:`train` gave where the data are."""
-    return tuple(pd.read_csv(path, comment="#") for path in (RESULTS, CURVES))
+    """What :func:`train` gave where the data are.
+
+    Raises:
+        InputError: there is no project, which holds it.
+    """
+    return tuple(pd.read_csv(of_the_book(path), comment="#") for path in (RESULTS, CURVES))

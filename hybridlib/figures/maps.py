@@ -1,8 +1,9 @@
-"""Maps of a basin, drawn without a network from the Natural Earth layers in ``data/``."""
+"""Maps of a basin, drawn without a network from the Natural Earth layers beside this module."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import resources
 
 import cartopy
 import cartopy.crs as ccrs
@@ -16,9 +17,8 @@ from matplotlib.ticker import MaxNLocator
 
 from hybridlib.figures.style import panels
 from hybridlib.study.basin import Basin
-from hybridlib.study.files import ROOT
 
-cartopy.config["pre_existing_data_dir"] = str(ROOT / "data" / "naturalearth")
+cartopy.config["pre_existing_data_dir"] = str(resources.files("hybridlib.figures") / "naturalearth")
 
 LONLAT = ccrs.PlateCarree()
 LEAST_SHARE = 0.008

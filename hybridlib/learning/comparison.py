@@ -20,7 +20,7 @@ from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import SCHEMES, find_scheme
 from hybridlib.learning.settings import Settings
 from hybridlib.learning.training import Fit, train
-from hybridlib.study.files import ROOT
+from hybridlib.study.files import project
 from hybridlib.study.schema import InputError
 from hybridlib.study.splits import FOLDS, Period
 from hybridlib.study.store import Study
@@ -91,7 +91,7 @@ def find_or_train(
     """
     if steps < 1:
         raise InputError(f"live_steps is {steps}; expected at least 1 (retrain trains in full)")
-    kept, folders = ROOT / kept, {}
+    kept, folders = project() / kept, {}
     for name in filter(lambda name: SCHEMES[name].trained, possible_schemes(study)):
         found = [kept / name] if (kept / name).exists() else sorted(kept.glob(f"{name}-member*"))
         found = [one for one in found if (one / CONFIG).is_file() and _of(study, Run.open(one))]
@@ -128,11 +128,11 @@ def _workshop(study: Study) -> Path:
     path = str(study.path.resolve())
     about = " ".join([path, *(identity(study)[name] for name in ("basin", "data"))])
     digest = hashlib.sha256(about.encode()).hexdigest()[:8]
-    return ROOT / "build" / "runs" / f"{study.path.stem}-{digest}"
+    return project() / "build" / "runs" / f"{study.path.stem}-{digest}"
 
 
 def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+    return str(path.relative_to(project()) if path.is_relative_to(project()) else path)
 
 
 def _train(settings: Settings, folder: Path, report: Callable[[str], None]) -> None:
@@ -199,7 +199,7 @@ def schedules(study: Study, runs: Mapping[str, Path | str]) -> pd.DataFrame:
         Steps of the refit, loss and mean NSE before the last one (first member), and hours of
         all steps for each member; one row a run.
     """
-    there = {name: ROOT / folder for name, folder in runs.items()}
+    there = {name: project() / folder for name, folder in runs.items()}
     opened = {name: Run.open(one) for name, one in there.items() if (one / CONFIG).is_file()}
     rows = {}
     for name, run in ((name, run) for name, run in opened.items() if _of(study, run)):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from hybridlib.study.files import ROOT, written_whole
+from hybridlib.study.files import INSTALLED, written_whole
 from hybridlib.study.schema import InputError
 
 PROVENANCE = "provenance.json"
@@ -16,9 +16,9 @@ PROVENANCE = "provenance.json"
 
 def code_version() -> str:
     """The commit of the code, "-dirty" where the library was changed since; else "unknown"."""
-    if not (ROOT / ".git").exists():
+    if not (INSTALLED / ".git").exists():
         return "unknown"
-    ask = partial(subprocess.check_output, stderr=subprocess.DEVNULL, text=True, cwd=ROOT)
+    ask = partial(subprocess.check_output, stderr=subprocess.DEVNULL, text=True, cwd=INSTALLED)
     try:
         head = ask(["git", "rev-parse", "--short", "HEAD"])
         changed = ask(["git", "status", "--porcelain", "--", "hybridlib"])

@@ -23,10 +23,9 @@ import yaml
 from papermill.engines import NBClientEngine, papermill_engines
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hybridlib.study.files import ROOT
+from hybridlib.study.files import from_project, of_the_book
 from hybridlib.study.schema import InputError
 
-NOTEBOOKS = ROOT / "notebooks"
 PUBLISHED_PRESET = "default"
 MOST_BYTES = 2_000_000
 """Largest size of a published notebook."""
@@ -56,12 +55,22 @@ class _Job(NamedTuple):
     changed: dict[str, object]
 
 
-def available(folder: Path = NOTEBOOKS) -> list[str]:
+def home() -> Path:
+    """Return the folder of the book's notebooks.
+
+    Raises:
+        InputError: there is no project.
+    """
+    return of_the_book("notebooks")
+
+
+def available(folder: Path | None = None) -> list[str]:
     """Return the names of all notebooks, in the order of the book."""
+    folder = folder or home()
     return sorted(path.stem for path in (folder / "py").glob("*.py"))
 
 
-def parameters_of(name: str, folder: Path = NOTEBOOKS) -> dict[str, Parameter]:
+def parameters_of(name: str, folder: Path) -> dict[str, Parameter]:
     """Return a notebook's parameters by name, as its parameters cell declares them.
 
     Raises:
@@ -80,7 +89,7 @@ def run(
     overrides: Mapping[str, str] | None = None,
     output: str | Path | None = None,
     publish: bool = True,
-    folder: Path = NOTEBOOKS,
+    folder: Path | None = None,
 ) -> list[Path]:
     """Run notebooks with one set of parameters; nothing starts before every value is accepted.
 
@@ -92,16 +101,17 @@ def run(
             ``build/notebooks/PRESET/``, with the overrides in the folder's name. A failed notebook
             is kept there, in ``failed/``.
         publish: False keeps the default preset out of ``notebooks/`` as well.
-        folder: The folder of the notebooks.
+        folder: The folder of the notebooks; the book's own by default.
 
     Returns:
         The notebooks written.
 
     Raises:
-        InputError: Unknown notebook, unknown parameter or wrong type.
+        InputError: Unknown notebook, unknown parameter or wrong type; or no project.
         NotebookError: A notebook raised, or is larger than 2 MB; it is not published.
     """
-    params_file, overrides = Path(params_file), dict(overrides or {})
+    folder = folder or home()
+    params_file, overrides = from_project(params_file), dict(overrides or {})
     jobs = _plan(list(names), params_file, overrides, folder)
     preset = params_file.stem
     named = "-".join([preset, *(f"{key}={_in_a_name(text)}" for key, text in overrides.items())])
@@ -123,8 +133,9 @@ def _in_a_name(text: str) -> str:
     return re.sub(r"[^\w.+-]+", "_", text)[:40]
 
 
-def drift(folder: Path = NOTEBOOKS) -> list[str]:
+def drift(folder: Path | None = None) -> list[str]:
     """Return a sentence per cell whose type, source or tags differ between text and notebook."""
+    folder = folder or home()
     texts, notebooks = set(available(folder)), {path.stem for path in folder.glob("*.ipynb")}
     found = [f"{name}.ipynb has no py/{name}.py" for name in sorted(notebooks - texts)]
     found += [f"py/{name}.py has no {name}.ipynb" for name in sorted(texts - notebooks)]
@@ -139,8 +150,9 @@ def drift(folder: Path = NOTEBOOKS) -> list[str]:
     return found
 
 
-def sync(folder: Path = NOTEBOOKS) -> list[str]:
+def sync(folder: Path | None = None) -> list[str]:
     """Remake every notebook that differs from its text, without outputs; return their names."""
+    folder = folder or home()
     stale = [name for name in available(folder) if any(name in line for line in drift(folder))]
     for name in stale:
         _write(_read_twin(name, folder), folder / f"{name}.ipynb")
@@ -195,8 +207,7 @@ def _read_groups(params_file: Path, known: Sequence[str]) -> dict[str, dict]:
     """Return the groups of a parameter file: ``global`` and one per notebook."""
     if not params_file.is_file():
         raise InputError(
-            f"no parameter file {params_file} in {Path.cwd()}; run from the project's folder, or "
-            "give --params with its path"
+            f"no parameter file {params_file}; expected one like params/default.yml of the project"
         )
     try:
         groups = yaml.safe_load(params_file.read_text(encoding="utf-8")) or {}

@@ -19,9 +19,9 @@ import nbformat
 import numpy as np
 
 from hybridlib.findings.page import findings_table
-from hybridlib.publish.notebooks import NOTEBOOKS, available
+from hybridlib.publish.notebooks import available, home
 from hybridlib.study import schema
-from hybridlib.study.files import ROOT
+from hybridlib.study.files import of_the_book
 
 ROOMS = (
     "study",
@@ -35,20 +35,21 @@ ROOMS = (
     "publish",
 )
 """Rooms of the library; one imports only from those before it."""
-MEASURED = ROOT / "benchmarks" / "results.csv"
+MEASURED = "benchmarks/results.csv"
 """What `python -m benchmarks --write` kept, two lines of comment, then a table."""
 
 
-def build(strict: bool = False, root: Path = ROOT) -> Path:
+def build(strict: bool = False) -> Path:
     """Build the pages and return the first one; nothing is executed.
 
     Args:
         strict: treat every warning as an error, and build all pages anew.
-        root: folder of ``_config.yml`` and ``_toc.yml``.
 
     Raises:
+        InputError: there is no project, which holds the pages.
         RuntimeError: Jupyter Book reported an error.
     """
+    root = of_the_book("_config.yml").parent
     for name, page in generated_pages().items():
         path = root / "book" / name
         path.parent.mkdir(exist_ok=True)
@@ -60,13 +61,14 @@ def build(strict: bool = False, root: Path = ROOT) -> Path:
     return root / "_build" / "html" / "index.html"
 
 
-def generated_pages(notebooks: Path = NOTEBOOKS) -> dict[str, str]:
+def generated_pages(notebooks: Path | None = None) -> dict[str, str]:
     """Return the text of the pages that code writes, by file name in ``book/``."""
+    notebooks = notebooks or home()
     return {
         "variables.md": _variables(),
         "status.md": _status(notebooks),
         "findings_table.md": findings_table(notebooks),
-        "speed_table.md": _speed(MEASURED),
+        "speed_table.md": _speed(of_the_book(MEASURED)),
         **{f"api/{room}.md": _room(room) for room in ROOMS},
     }
 

@@ -1,4 +1,4 @@
-"""Files that appear under their name only when they are whole."""
+"""Where files are sought, and files that appear under their name only when they are whole."""
 
 from __future__ import annotations
 
@@ -7,14 +7,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The project's folder, where relative paths are sought second."""
+from hybridlib.study.schema import InputError
+
+INSTALLED = Path(__file__).resolve().parents[2]
+"""The folder that the package lies in: a checkout, or where packages are installed."""
+MARKS = ("_config.yml", "notebooks/py")
+"""What a project holds: the pages of the book and the texts of its notebooks."""
+
+
+def project(needed: str = "") -> Path:
+    """The folder of the book: the first with :data:`MARKS` from the working folder upwards.
+
+    Where there is none, it is the checkout that the package lies in, or else the working folder.
+
+    Args:
+        needed: what of the book is asked for; empty where the working folder serves as well.
+
+    Raises:
+        InputError: no project, and something of it is needed.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents, INSTALLED):
+        if all((folder / mark).exists() for mark in MARKS):
+            return folder
+    if needed:
+        raise InputError(
+            f"{needed}: not installed with the library, and {here} lies in no project (no folder "
+            f"with {' and '.join(MARKS)}); run this in a checkout of the project"
+        )
+    return here
 
 
 def from_project(path: Path | str) -> Path:
     """Find a file or folder: a relative path is sought here, then from the project's folder."""
     here = Path(path)
-    return here if here.exists() else ROOT / here
+    return here if here.exists() else project() / here
+
+
+def of_the_book(path: Path | str) -> Path:
+    """A file or folder that the book holds and the library does without.
+
+    Raises:
+        InputError: there is no project.
+    """
+    return project(str(path)) / path
 
 
 @contextmanager

@@ -8,6 +8,7 @@ reason, then repairs what the straight courses get wrong.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,10 +21,10 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from hybridlib.study.basin import Basin
-from hybridlib.study.files import ROOT
 from hybridlib.study.schema import InputError
 
-FOLDER = ROOT / "data" / "amazon"
+FOLDER = Path(str(resources.files("hybridlib.twin") / "amazon"))
+"""The tables, which come with the library."""
 STEP = 0.5
 LAT = np.arange(8.75, -21, -STEP)
 LON = np.arange(-80.75, -45, STEP)

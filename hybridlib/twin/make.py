@@ -13,7 +13,7 @@ from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import TABLE_1
 from hybridlib.study import pet
 from hybridlib.study.attributes import static_attributes
-from hybridlib.study.files import ROOT
+from hybridlib.study.files import project
 from hybridlib.study.instruments import BASELINE, discharge_at
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.study.store import Study, open_study, refuse_to_replace, write_study
@@ -29,8 +29,8 @@ SIZES = {
 
 
 def cached(size: str) -> Path:
-    """Where a twin of that size is kept by default."""
-    return ROOT / "data" / "cache" / f"{size}.zarr"
+    """Where a twin of that size is kept by default: in the project, or else here."""
+    return project() / "data" / "cache" / f"{size}.zarr"
 
 
 def open_or_make(path: Path | str) -> Study:
@@ -40,7 +40,7 @@ def open_or_make(path: Path | str) -> Study:
         InputError: there is no study at ``path``, or another one in a twin's default place.
     """
     for size in SIZES:
-        if (ROOT / path).resolve() == cached(size):
+        if (project() / path).resolve() == cached(size):
             return make_twin(size, 1, cached(size))[0]
     return open_study(path)
 

@@ -237,7 +237,7 @@ fig = climate.weather_maps(prepared, monthly)
 #
 # **Invented weather may be wrong on every single day, but not in its seasons.** Three regions have
 # rhythms of their own: north of the equator, south of 10° S, and the north-west. What is known of
-# them stands in `data/amazon/expected_climate.csv`.
+# them stands in `hybridlib/twin/amazon/expected_climate.csv`.
 
 # %%
 weather.climate_check(prepared, monthly)

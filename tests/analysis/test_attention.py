@@ -25,7 +25,6 @@ from hybridlib.learning.folder import WEIGHTS, load_weights, read_config
 from hybridlib.learning.learner import Learner
 from hybridlib.learning.schemes import find_scheme
 from hybridlib.study.attributes import ATTRIBUTES
-from hybridlib.study.files import ROOT
 from hybridlib.study.schema import InputError
 from hybridlib.twin import nature
 
@@ -133,8 +132,8 @@ def test_have_members_that_pull_against_each_other_neither_share_nor_error():
 
 
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")
-def test_does_shap_find_the_same_shares_of_the_trained_network():
-    folder = ROOT / "data" / "runs" / "temporal" / "hybrid_qs"
+def test_does_shap_find_the_same_shares_of_the_trained_network(root):
+    folder = root / "data" / "runs" / "temporal" / "hybrid_qs"
     config = read_config(folder)
     learners = [_learner() for _ in range(config.members)]
     load_weights(folder / WEIGHTS, learners, config)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hybridlib.analysis import original
-from hybridlib.analysis.original import CASES, REFERENCE_RUNS, RIVER
+from hybridlib.analysis.original import CASES, RIVER, reference_run
 from hybridlib.hydropy.model import VARIABLES
 from hybridlib.hydropy.simulate import OUTPUT
 
@@ -25,7 +25,7 @@ def test_is_every_flux_and_store_the_originals_and_float32_within_its_bounds(dif
 @pytest.mark.parametrize("case", CASES)
 def test_are_lags_and_reservoirs_the_originals_and_is_snow_in_the_cold_case_alone(case):
     derived = cases.reference(case)["derived"]
-    model, series, _ = original.run_reference(REFERENCE_RUNS / f"{case}.nc")
+    model, series, _ = original.run_reference(reference_run(case))
     names = {"lag_sur": "lag_land", "lag_gw": "lag_base", "lag_river": "lag_river"}
     for ours, theirs in names.items():
         expected = model.basin.pack(derived[theirs])
@@ -42,7 +42,7 @@ def test_does_water_close_in_every_cell_on_every_day():
 
 def test_does_the_comparison_notice_a_wrong_number(tmp_path):
     path = tmp_path / "tropical.nc"
-    path.write_bytes((REFERENCE_RUNS / "tropical.nc").read_bytes())
+    path.write_bytes(reference_run("tropical").read_bytes())
     groups = cases.reference("tropical")
     groups["output"]["rootmoist"][3, 4, 4] += 1e-6
     for name, group in groups.items():

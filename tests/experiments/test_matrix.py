@@ -286,7 +286,7 @@ def test_leaves_a_run_that_cannot_be_trained_neither_configuration_nor_provenanc
 
 
 def test_does_the_code_know_its_commit_and_that_it_was_changed(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "INSTALLED", tmp_path)
     assert code_version() == "unknown"
     module = tmp_path / "hybridlib" / "a.py"
     module.parent.mkdir()

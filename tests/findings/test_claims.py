@@ -20,7 +20,7 @@ from hybridlib.findings.rules import (
     side_by_side,
 )
 from hybridlib.learning.schemes import TRUTH
-from hybridlib.publish.notebooks import NOTEBOOKS
+from hybridlib.publish.notebooks import home
 
 TITLES = ["HydroPyNN", "HydroPyNN(Q,S)", "Hybrid(Q)", "Hybrid(Q,S)", "Hybrid(Q,S)+"]
 
@@ -261,5 +261,5 @@ def test_are_verdicts_read_from_the_notebook_that_shows_them(tmp_path):
 
 
 def test_has_every_chapter_with_findings_said_them():
-    chapters = set(page.all_verdicts(NOTEBOOKS).chapter)
+    chapters = set(page.all_verdicts(home()).chapter)
     assert {name[:2] for name in chapters} >= {"04", "05", "06", "07", "08"}

@@ -26,7 +26,8 @@ def study(tmp_path_factory):
 def folders(study, tmp_path_factory):
     """Runs of one step, made where nothing was kept."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "ROOT", tmp_path_factory.mktemp("root"))
+        root = tmp_path_factory.mktemp("root")
+        patch.setattr(comparison, "project", lambda: root)
         yield comparison.find_or_train(study, "runs", 1, report=lambda text: None)
 
 

@@ -124,7 +124,7 @@ def test_is_a_wrong_parameter_refused_before_anything_runs(folder, text, asked, 
 def test_is_an_unknown_notebook_or_file_refused(folder):
     with pytest.raises(InputError, match="no notebook '09_late', there are: 01_small, 02_other"):
         notebooks.run(["09_late"], params(folder, ""), folder=folder)
-    with pytest.raises(InputError, match="no parameter file .*; run from the project's folder"):
+    with pytest.raises(InputError, match="no parameter file .*absent.yml; expected one like"):
         notebooks.run([], folder / "absent.yml", folder=folder)
 
 
@@ -162,7 +162,7 @@ def test_do_committed_notebooks_agree_with_their_texts():
 
 @pytest.mark.parametrize("name", notebooks.available())
 def test_is_a_committed_notebook_executed_small_and_free_of_its_machine(name):
-    path = notebooks.NOTEBOOKS / f"{name}.ipynb"
+    path = notebooks.home() / f"{name}.ipynb"
     assert path.stat().st_size <= notebooks.MOST_BYTES
     notebook = nbformat.read(path, as_version=4)
     assert notebook.metadata["hybridlib"]["preset"] == notebooks.PUBLISHED_PRESET
@@ -178,7 +178,7 @@ def test_is_a_committed_notebook_executed_small_and_free_of_its_machine(name):
 @pytest.mark.parametrize("preset", ["default", "smoke"])
 def test_is_each_preset_accepted_by_the_notebooks(root, preset):
     file = root / "params" / f"{preset}.yml"
-    assert len(notebooks._plan([], file, {}, notebooks.NOTEBOOKS)) == len(notebooks.available())
+    assert len(notebooks._plan([], file, {}, notebooks.home())) == len(notebooks.available())
 
 
 def test_are_the_pages_written_by_code_up_to_date(root):
