@@ -38,6 +38,8 @@ from hybridlib.study.schema import InputError
 
 HYDROGRAPHS = "hydrographs.nc"
 TOPIC = "hybridlib-progress"
+LISTS = ("schemes", "weights", "replacement")
+"""Keys of a group of which every combination is trained."""
 YEARS = ("train", "validation")
 RETRIES = 1
 """How often a run that failed is tried again before it is reported."""

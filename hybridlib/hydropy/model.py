@@ -52,6 +52,16 @@ class HydroPyNN:
         lags: default lags and reservoirs, float64.
         substeps: routing sub-steps a day.
         dtype: tf.float32 for training, tf.float64 for verification.
+
+    Example:
+        >>> import hybridlib as hl
+        >>> from hybridlib.hydropy.simulate import study_weather
+        >>> study = hl.open_study("data/cache/smoke.zarr")
+        >>> model = hl.HydroPyNN.from_landsurface(study.landsurface.load(), "float64")
+        >>> weather = study_weather(study, model, slice("2001-01-01", "2001-12-31"))
+        >>> state, series = model.run(weather, variables=["dis", "evap"])
+        >>> series["evap"].shape == (365, model.basin.size)
+        True
     """
 
     basin: Basin

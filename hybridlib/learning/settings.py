@@ -111,8 +111,12 @@ class Settings(Training):
     """Everything that decides what a run learns.
 
     Example:
-        >>> Settings(scheme="hybrid_qs", study="data/cache/smoke.zarr", members=3).steps
+        >>> import hybridlib as hl
+        >>> hl.Settings(scheme="hybrid_qs", study="data/cache/smoke.zarr", members=3).steps
         100
+        >>> hl.Settings(scheme="hybrid_qs", study="data/cache/smoke.zarr", members=0)
+        Traceback (most recent call last):
+        hybridlib.study.schema.InputError: members is 0; expected at least 1
 
     Raises:
         InputError: a setting that is unknown or cannot serve.

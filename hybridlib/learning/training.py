@@ -62,6 +62,14 @@ def train(
     Returns:
         The file with the weights.
 
+    Example:
+        >>> import hybridlib as hl
+        >>> study = "data/cache/smoke.zarr"
+        >>> settings = hl.Settings(scheme="hydropynn_q", study=study, epochs=2, choose=False)
+        >>> weights = hl.train(settings, "runs/first")
+        >>> hl.Run.open("runs/first").history.epoch.tolist()
+        [0, 1]
+
     Raises:
         InputError: settings or study that cannot be used, another run in ``folder``, or another
             process that trains there.

@@ -17,8 +17,11 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+from pydantic.fields import FieldInfo
 
+from hybridlib.experiments.matrix import LISTS, Experiment
 from hybridlib.findings.page import findings_table
+from hybridlib.learning.settings import PRESETS, Preset, Settings
 from hybridlib.publish.notebooks import available, home
 from hybridlib.study import schema
 from hybridlib.study.files import of_the_book
@@ -66,6 +69,7 @@ def generated_pages(notebooks: Path | None = None) -> dict[str, str]:
     notebooks = notebooks or home()
     return {
         "variables.md": _variables(),
+        "settings.md": _settings(),
         "status.md": _status(notebooks),
         "findings_table.md": findings_table(notebooks),
         "speed_table.md": _speed(of_the_book(MEASURED)),
@@ -117,6 +121,32 @@ def _range(variable: schema.Variable) -> str:
     if np.isfinite(variable.low):
         return f"at least {variable.low:g}"
     return f"at most {variable.high:g}" if np.isfinite(variable.high) else ""
+
+
+def _settings() -> str:
+    own = {name: field for name, field in Experiment.model_fields.items() if name in LISTS}
+    parts = {
+        "A training": (Settings.model_fields, "Options of `hybridlib train`, arguments of "
+        "`Settings`, and the keys of a run's `config.json`."),
+        "A group of the run matrix": (own, "Lists, of which every combination is trained, beside "
+        "all of the settings above but scheme, study, fold and weight."),
+        "A schedule": (Preset.model_fields, f"Presets: {', '.join(PRESETS)}."),
+    }  # fmt: skip
+    page = ["(settings)=", "# Settings", ""]
+    page += ["`hybridlib book` writes this page from the models that check every value. An unknown"]
+    page += ["name or a value that cannot serve is refused with a sentence.", ""]
+    for title, (fields, text) in parts.items():
+        page += [f"## {title}", "", text, "", "| name | unit | default | meaning |"]
+        page += ["|---|---|---|---|", *(_setting(*item) for item in fields.items()), ""]
+    return "\n".join(page)
+
+
+def _setting(name: str, field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    unit = extra.get("unit", "") if isinstance(extra, dict) else ""
+    default = "needed" if field.is_required() else f"`{field.default!r}`"
+    meaning = " ".join((field.description or "").split())
+    return f"| `{name}` | {unit} | {default} | {meaning} |"
 
 
 def _status(folder: Path) -> str:

@@ -40,6 +40,16 @@ def prepare(
         formula: "given" takes evspsblpot from the file; otherwise a name in
             ``hybridlib.study.pet.FORMULAS``.
 
+    Example:
+        >>> import hybridlib as hl
+        >>> twin = hl.open_study("data/cache/smoke.zarr")
+        >>> for name in ("landsurface", "forcing", "discharge"):
+        ...     twin.group(name).drop_encoding().to_netcdf(f"{name}.nc")
+        >>> files = "landsurface.nc", "forcing.nc", "discharge.nc"
+        >>> study = hl.prepare(*files, "own.zarr")
+        >>> study.basin.size == twin.basin.size
+        True
+
     Raises:
         InputError: any input that cannot be used, before anything is written.
     """

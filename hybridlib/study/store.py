@@ -183,6 +183,12 @@ def _opened(path: Path, name: str, written: int) -> xr.Dataset:
 def open_study(path: Path | str) -> Study:
     """Open a prepared study, sought as :func:`~hybridlib.study.files.from_project` does.
 
+    Example:
+        >>> import hybridlib as hl
+        >>> study = hl.open_study("data/cache/smoke.zarr")
+        >>> study.title, dict(study.discharge.discharge.sizes)
+        ('Amazon twin, smoke size', {'time': 2191, 'station': 3})
+
     Raises:
         InputError: there is none at ``path``.
     """

@@ -64,6 +64,12 @@ def make_twin(
     Returns:
         The study, and whether it was made now.
 
+    Example:
+        >>> import hybridlib as hl
+        >>> study, made = hl.make_twin("smoke", 1, "data/cache/smoke.zarr")
+        >>> made, study.attrs["source"]
+        (False, 'twin')
+
     Raises:
         InputError: an unknown size, or another study already at ``output``.
     """
