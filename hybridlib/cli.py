@@ -364,7 +364,10 @@ def experiments(
     if plan:
         from hybridlib.experiments import results as kept
 
-        typer.echo(kept.plan(asked, only or ()).to_string(index=False, na_rep="unknown"))
+        table = kept.plan(asked, only or ())
+        typer.echo(table.to_string(index=False, na_rep="unknown", float_format="{:.2f}".format))
+        waiting = table[table.state == "to do"]
+        typer.echo(f"{len(waiting)} of {len(table)} to do, {waiting.hours.sum():.1f} hours known")
         return
     runs = lab.expand(asked, only or ())
     bar = progress_bar("{task.description}", "{task.fields[scores]}")

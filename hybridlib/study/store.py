@@ -17,7 +17,7 @@ import xarray as xr
 
 from hybridlib.study import schema
 from hybridlib.study.attributes import ATTRIBUTES
-from hybridlib.study.basin import Basin
+from hybridlib.study.basin import AXES, Basin
 from hybridlib.study.files import from_project
 from hybridlib.study.schema import InputError
 
@@ -131,9 +131,13 @@ class Study:
     @property
     def gauges(self) -> dict:
         """Coordinates of the gauges: name, place and the area that drains to them."""
-        gauges = self.discharge[["cell_lat", "cell_lon", "cell_area"]].load()
-        names = {"cell_lat": "station_lat", "cell_lon": "station_lon", "cell_area": "station_area"}
-        return dict(gauges.rename(names).set_coords(list(names.values())).coords)
+        gauges, area = self.discharge.load(), {"units": "m2", "long_name": "area that drains there"}
+        return {
+            "station": gauges.station,
+            "station_lat": ("station", gauges.cell_lat.values, AXES["lat"]),
+            "station_lon": ("station", gauges.cell_lon.values, AXES["lon"]),
+            "station_area": ("station", gauges.cell_area.values, area),
+        }
 
     def summary(self) -> dict[str, str]:
         """What the study holds, a line a name."""
@@ -152,7 +156,7 @@ class Study:
             boxes = self.twsa.load()
             first, last = boxes.indexes["month"][[0, -1]]
             about["gravimetry"] = f"{boxes.sizes['box']} boxes, {first:%Y-%m} to {last:%Y-%m}"
-        about["gauges"] = f"{gauges.sizes['station']}, by area in thousand km2 and days observed"
+        about["gauges"] = f"{gauges.sizes['station']}; the largest, thousand km2, days observed:"
         for k in (-gauges.cell_area.values).argsort()[:MOST_LINES]:
             name, drained = str(gauges.station.values[k]), float(gauges.cell_area[k]) / 1e3
             about[f"  {name}"] = f"{drained:,.0f}, {float(share[k]):.0%}"
