@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +16,16 @@ from hybridlib.learning.networks import (
     squash,
     starting_logits,
 )
+from hybridlib.study.attributes import ATTRIBUTES
+from hybridlib.study.plugins import Extended
 from hybridlib.study.schema import InputError
 
 JITTER = 0.1
 """Standard deviation of the free parameters' start about their defaults, in logits."""
+
+
+PARAMETERS = ("default", "free", "network")
+"""Where a scheme's parameters come from, HydroPy, each cell for itself, or the attributes."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,13 @@ class Scheme:
     replacement: bool
     weights: tuple[float, float]
 
+    def __post_init__(self):
+        if self.parameters not in PARAMETERS:
+            raise InputError(
+                f"scheme '{self.name}' has {self.parameters!r} parameters; expected "
+                f"{' or '.join(PARAMETERS)}"
+            )
+
     @property
     def trained(self) -> bool:
         """Whether there is anything to train."""
@@ -50,18 +64,21 @@ class Scheme:
         return self.weights[1] > 0
 
 
-SCHEMES = {
-    scheme.name: scheme
-    for scheme in (
-        Scheme("hydropynn", "HydroPyNN", "default", False, (0.5, 0.5)),
-        Scheme("hydropynn_q", "HydroPyNN(Q)", "free", False, (1.0, 0.0)),
-        Scheme("hydropynn_qs", "HydroPyNN(Q,S)", "free", False, (0.5, 0.5)),
-        Scheme("hybrid_q", "Hybrid(Q)", "network", False, (1.0, 0.0)),
-        Scheme("hybrid_qs", "Hybrid(Q,S)", "network", False, (0.5, 0.5)),
-        Scheme("hybrid_qs_plus", "Hybrid(Q,S)+", "network", True, (0.5, 0.5)),
-    )
-}
-"""The paper's five schemes, and HydroPyNN(Q) for basins without gravimetry."""
+SCHEMES = Extended(
+    "schemes",
+    {
+        scheme.name: scheme
+        for scheme in (
+            Scheme("hydropynn", "HydroPyNN", "default", False, (0.5, 0.5)),
+            Scheme("hydropynn_q", "HydroPyNN(Q)", "free", False, (1.0, 0.0)),
+            Scheme("hydropynn_qs", "HydroPyNN(Q,S)", "free", False, (0.5, 0.5)),
+            Scheme("hybrid_q", "Hybrid(Q)", "network", False, (1.0, 0.0)),
+            Scheme("hybrid_qs", "Hybrid(Q,S)", "network", False, (0.5, 0.5)),
+            Scheme("hybrid_qs_plus", "Hybrid(Q,S)+", "network", True, (0.5, 0.5)),
+        )
+    },
+)
+"""The paper's five schemes, HydroPyNN(Q) for basins without gravimetry, and what packages add."""
 TRUTH = "truth"
 """Title of a twin's truth among those of the schemes."""
 
@@ -83,10 +100,11 @@ class Learner(keras.Model):
     Args:
         scheme: what is trained.
         default: HydroPy's own parameters, where training starts, (cell,).
-        attributes: normalised, (cell, 21).
+        attributes: normalised, (cell, attribute).
         seed: of the start.
         kind: of :class:`~hybridlib.learning.networks.Replacement`.
         dtype: of the replacement network's forward pass.
+        names: of the attributes.
     """
 
     def __init__(
@@ -97,19 +115,21 @@ class Learner(keras.Model):
         seed: int = 0,
         kind: str = "conv3d",
         dtype: str = "float32",
+        names: Sequence[str] = tuple(ATTRIBUTES.own),
     ):
         super().__init__(name="learner")
         self.scheme = scheme
         self.default = tf.stack([tf.cast(field, tf.float32) for field in default])
         self.start = tf.constant(starting_logits(default), tf.float32)
         self.attributes = tf.constant(attributes, tf.float32)
+        self.attribute_names = tuple(names)
         if scheme.parameters == "free":
             start = keras.initializers.RandomNormal(stddev=JITTER, seed=1000 * seed)
             self.shift = self.add_weight((len(TABLE_1), attributes.shape[0]), start, name="shift")
         elif scheme.parameters == "network":
-            self.network = parameterization(seed)
+            self.network = parameterization(seed, attributes.shape[1])
         if scheme.replacement:
-            self.replacement = Replacement(seed, kind, dtype)
+            self.replacement = Replacement(seed, kind, dtype, attributes.shape[1])
         self.built = True
 
     def parameters(self) -> Parameters:
