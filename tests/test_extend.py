@@ -22,6 +22,8 @@ from hybridlib.study.prepare import prepare
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import open_study
 
+pytestmark = pytest.mark.slow
+
 TABLES = ATTRIBUTES, FORMULAS, SCHEMES
 
 

@@ -133,7 +133,7 @@ def _derived(name: str, landsurface: xr.Dataset, forcing: xr.Dataset) -> xr.Data
     units, meaning, field = ATTRIBUTES[name]
     try:
         found = field(landsurface, forcing).astype("float32").drop_vars("month", errors="ignore")
-    except (KeyError, ValueError) as error:
+    except (AttributeError, KeyError, ValueError) as error:
         if name in ATTRIBUTES.own:
             raise
         raise InputError(

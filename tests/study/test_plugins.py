@@ -4,8 +4,11 @@ import importlib
 import sys
 from typing import NamedTuple
 
+import cases
 import pytest
 
+from hybridlib.learning.schemes import Scheme
+from hybridlib.study.attributes import ATTRIBUTES, Attribute, static_attributes
 from hybridlib.study.plugins import Extended
 from hybridlib.study.schema import InputError
 
@@ -72,3 +75,25 @@ def test_is_a_name_that_two_packages_bring_refused(package):
     package({"a": "brought:A"}, "A = Row('a')\n", name="other")
     with pytest.raises(InputError, match="hybridlib.rows 'a' is there already"):
         list(table())
+
+
+# What an entry must give
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        (lambda land, weather: land.lai, "has dimensions month, lat, lon; expected lat, lon"),
+        (lambda land, weather: weather.swe, "cannot be derived from these data .*swe"),
+        (lambda land, weather: land["dem"], "cannot be derived from these data .*dem"),
+    ],
+)
+def test_is_an_attribute_refused_that_gives_no_number_a_cell(monkeypatch, field, sentence):
+    monkeypatch.setitem(ATTRIBUTES, "mine", Attribute("/", "mine", field))
+    with pytest.raises(InputError, match=f"attribute 'mine' {sentence}"):
+        static_attributes(cases.landsurface(), cases.tiny_weather())
+
+
+def test_knows_a_scheme_where_its_parameters_come_from():
+    with pytest.raises(InputError, match="scheme 'a' has 'tree' parameters; expected default or"):
+        Scheme("a", "A", "tree", False, (1.0, 0.0))
