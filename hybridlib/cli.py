@@ -10,6 +10,7 @@ import typer
 
 from hybridlib import __version__
 from hybridlib.learning.settings import Settings
+from hybridlib.study.pet import FORMULAS
 from hybridlib.study.schema import InputError
 from hybridlib.terminal import (
     Stopped,
@@ -89,10 +90,7 @@ def prepare(
     twsa: Annotated[Path | None, typer.Option(help="NetCDF, twsa(time, box) in mm.")] = None,
     pet: Annotated[
         str,
-        typer.Option(
-            help="given (evspsblpot in the file), penman-monteith, priestley-taylor or "
-            "hargreaves-samani."
-        ),
+        typer.Option(help=f"given (evspsblpot in the file), {' or '.join(FORMULAS.names())}."),
     ] = "given",
     force: Annotated[bool, typer.Option(help="Replace a study that stands there.")] = False,
 ) -> None:

@@ -21,7 +21,6 @@ from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.learning.learner import Learner
 from hybridlib.learning.networks import squash
 from hybridlib.learning.run import Run
-from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import Study
 from hybridlib.twin import nature
@@ -98,7 +97,8 @@ def expected_gradients(
     value, start = np.mean([_ends(learner, name, cells) for learner in learners], axis=0)
     draw = _drawing(learners, name, cells)
     rng = np.random.default_rng(seed)
-    total = square = np.zeros((len(cells), len(ATTRIBUTES)))
+    names = learners[0].attribute_names
+    total = square = np.zeros((len(cells), len(names)))
     left = {}
     for count in range(1, samples + 1):
         others = tf.constant(rng.integers(len(cells), size=len(cells)), tf.int32)
@@ -122,7 +122,7 @@ def expected_gradients(
             "completeness": ("cell", left[samples], units),
             "convergence": ("draws", sizes, {"units": "1"}),
         },
-        {"cell": cells, "attribute": list(ATTRIBUTES), "draws": list(left)},
+        {"cell": cells, "attribute": list(names), "draws": list(left)},
         {"parameter": name, "samples": samples, "members": len(learners)},
     )
 
@@ -183,7 +183,7 @@ def _ends(learner: Learner, name: str, cells: np.ndarray) -> np.ndarray:
 
 
 def _drawing(learners: Sequence[Learner], name: str, cells: np.ndarray):
-    """A function from one draw to every cell's shares, mean over the members, (cell, 21)."""
+    """A function from one draw to every cell's shares, mean over the members, (cell, attribute)."""
     place = _known(name)
     own = tf.gather(learners[0].attributes, cells)
     begin = tf.gather(learners[0].start[place], cells)
@@ -236,7 +236,7 @@ def true_shares(
     value, cells = rule(own), np.flatnonzero(basin.land)
     if not np.allclose(value, true_parameters(study)[place], rtol=1e-4):
         raise InputError(f"{study.path}: {name} of the truth is not that of hybridlib.twin.nature")
-    rng, keys = np.random.default_rng(seed), list(ATTRIBUTES)
+    rng, keys = np.random.default_rng(seed), list(own)
     share, start = np.zeros((len(cells), len(keys))), np.zeros(len(cells))
     for _ in range(orders):
         # A whole field is shuffled, so means and spreads that the rule scales with stay.
@@ -326,7 +326,8 @@ def share_agreement(explained: xr.Dataset, true: xr.Dataset) -> pd.DataFrame:
         absolute share learned and true, in the parameter's unit, and their correlation over the
         cells (NaN where one of them does not vary).
     """
-    other = [name for name in ATTRIBUTES if name not in (*VEGETATION, *CLIMATE)]
+    every = explained.attribute.values
+    other = [name for name in every if name not in (*VEGETATION, *CLIMATE)]
     groups = {
         "vegetation": VEGETATION,
         "temperature": ("temp_avg",),
@@ -446,7 +447,7 @@ def _order(explained: xr.Dataset) -> dict[str, float | str]:
     order, group = importance(explained), [*VEGETATION, *CLIMATE]
     found: dict[str, float | str] = {
         "vegetation and climate": float(order.sel(attribute=group).sum() / order.sum()),
-        "vegetation and climate by chance": len(group) / len(ATTRIBUTES),
+        "vegetation and climate by chance": len(group) / order.size,
     }
     for count, word in ((4, "four"), (6, "six")):
         first = [str(name) for name in order.attribute.values[:count]]

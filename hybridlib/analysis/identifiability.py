@@ -333,7 +333,7 @@ def rules_found(
     Returns:
         Rows the parameters with a gradient; "true rule", the attributes that rule it; "found",
         as many that the network finds most important; "hits", how many are the same; "share",
-        their part of all importance learned, %; and "by chance", that part if all 21 counted
+        their part of all importance learned, %; and "by chance", that part if all counted
         alike, %.
 
     Raises:

@@ -49,8 +49,9 @@ def contents(study: Study) -> pd.DataFrame:
 def attribute_table(study: Study) -> pd.DataFrame:
     """List the static attributes with unit and basin median, lowest and highest cell (Table S1)."""
     rows = {}
-    for name, (unit, meaning) in ATTRIBUTES.items():
-        values = study.basin.pack(study.attributes[name])[study.basin.land]
+    for name, field in study.attributes.items():
+        unit, meaning = field.attrs["units"], field.attrs["long_name"]
+        values = study.basin.pack(field)[study.basin.land]
         ends = {"median": np.median(values), "lowest": values.min(), "highest": values.max()}
         rows[name] = {"meaning": meaning, "unit": unbroken(unit)} | {
             key: f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2g}"

@@ -40,7 +40,7 @@ MOSELLE_SCORES = Path("data/results/moselle.csv")
 
 
 def reference_run(case: str) -> Path:
-    """The file of one of :data:`CASES`.
+    """The file of a case, one of ``CASES``.
 
     Raises:
         InputError: there is no project, which holds it.

@@ -27,7 +27,7 @@ def scheme_table(names: Iterable[str], reference: str = "Penman–Monteith") -> 
     learns = {
         "default": "nothing: HydroPy's own",
         "free": "9 parameters in each cell, each for itself",
-        "network": "9 parameters in each cell, from 21 attributes",
+        "network": "9 parameters in each cell, from its attributes",
     }
     rows = {}
     for scheme in map(find_scheme, names):

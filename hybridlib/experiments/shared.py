@@ -27,20 +27,30 @@ from hybridlib.learning.learner import Learner
 from hybridlib.learning.problem import Problem, build_problem, normalised
 from hybridlib.learning.schemes import find_scheme
 from hybridlib.learning.settings import split_of
-from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.files import written_whole
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import Study, open_study
 
 
 def land_attributes(studies: Sequence[Study]) -> np.ndarray:
-    """The 21 attributes of all land cells of all basins, (cell, 21)."""
+    """The attributes of all land cells of all basins, (cell, attribute).
+
+    Raises:
+        InputError: basins with other attributes than the first.
+    """
+    first = list(studies[0].attributes)
+    for study in studies:
+        if list(study.attributes) != first:
+            raise InputError(
+                f"{study.path}: attributes {', '.join(map(str, study.attributes))}; expected those "
+                f"of {studies[0].path}, {', '.join(map(str, first))}"
+            )
     return np.concatenate([_attributes(study)[study.basin.land] for study in studies])
 
 
 def _attributes(study: Study) -> np.ndarray:
-    """The 21 attributes of a basin's cells, (cell, 21)."""
-    packed = [study.basin.pack(study.attributes[name]) for name in ATTRIBUTES]
+    """The attributes of a basin's cells, (cell, attribute)."""
+    packed = [study.basin.pack(field) for field in study.attributes.values()]
     return np.stack(packed, axis=-1).astype(float)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,14 +26,14 @@ SCHEME_COLOURS = {
 """Colour of each scheme, from seaborn's "colorblind" palette, in the style sheet's own order."""
 OBSERVED = "black"
 """Colour of everything observed."""
-COLOURS = SCHEME_COLOURS | {
+COLOURS = defaultdict(lambda: "#56b4e9", SCHEME_COLOURS) | {
     "HydroPyNN(Q)": SCHEME_COLOURS["HydroPyNN(Q,S)"],  # its sibling without gravimetry
     "truth": "#555555",
     "Penman–Monteith": SCHEME_COLOURS["HydroPyNN"],  # whose PET it is
     "Hargreaves–Samani": "#949494",
     "Priestley–Taylor": "#ca9161",
 }
-"""Colour of everything that is compared, by title."""
+"""Colour of everything that is compared, by title, and one for what packages add."""
 LOOKS = {"truth": "--", "Hargreaves–Samani": "-."}
 """Styles of lines that are not solid, by title."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hybridlib.hydropy.backend import keras, tf
@@ -14,6 +16,7 @@ from hybridlib.learning.networks import (
     starting_logits,
 )
 from hybridlib.learning.schemes import Scheme
+from hybridlib.study.attributes import ATTRIBUTES
 
 JITTER = 0.1
 """Standard deviation of the free parameters' start about their defaults, in logits."""
@@ -25,10 +28,11 @@ class Learner(keras.Model):
     Args:
         scheme: what is trained.
         default: HydroPy's own parameters, where training starts, (cell,).
-        attributes: normalised, (cell, 21).
+        attributes: normalised, (cell, attribute).
         seed: of the start.
         kind: of :class:`~hybridlib.learning.networks.Replacement`.
         dtype: of the replacement network's forward pass.
+        names: of the attributes.
     """
 
     def __init__(
@@ -39,19 +43,21 @@ class Learner(keras.Model):
         seed: int = 0,
         kind: str = "conv3d",
         dtype: str = "float32",
+        names: Sequence[str] = tuple(ATTRIBUTES.own),
     ):
         super().__init__(name="learner")
         self.scheme = scheme
         self.default = tf.stack([tf.cast(field, tf.float32) for field in default])
         self.start = tf.constant(starting_logits(default), tf.float32)
         self.attributes = tf.constant(attributes, tf.float32)
+        self.attribute_names = tuple(names)
         if scheme.parameters == "free":
             start = keras.initializers.RandomNormal(stddev=JITTER, seed=1000 * seed)
             self.shift = self.add_weight((len(TABLE_1), attributes.shape[0]), start, name="shift")
         elif scheme.parameters == "network":
-            self.network = parameterization(seed)
+            self.network = parameterization(seed, attributes.shape[1])
         if scheme.replacement:
-            self.replacement = Replacement(seed, kind, dtype)
+            self.replacement = Replacement(seed, kind, dtype, attributes.shape[1])
         self.built = True
 
     def parameters(self) -> Parameters:

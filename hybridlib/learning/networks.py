@@ -13,6 +13,7 @@ import numpy as np
 from hybridlib.hydropy.backend import keras, tf
 from hybridlib.hydropy.parameters import TABLE_1, Parameters
 from hybridlib.learning.schemes import KERNELS
+from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.basin import Basin
 
 PARAMETERIZATION_LAYERS = (256, 64, 16)
@@ -42,8 +43,8 @@ def squash(logits) -> Parameters:
     return Parameters(*tf.unstack(tf.minimum(low + span * tf.sigmoid(logits), high), axis=-2))
 
 
-def parameterization(seed: int) -> keras.Model:
-    """Build the parameterization NN: 21 attributes, 256, 64, 16, shifts of 9 logits."""
+def parameterization(seed: int, attributes: int = len(ATTRIBUTES.own)) -> keras.Model:
+    """Build the parameterization NN: a study's attributes, 256, 64, 16, shifts of 9 logits."""
     seeds = iter(range(1000 * seed, 1000 * seed + len(PARAMETERIZATION_LAYERS)))
     hidden = [
         keras.layers.Dense(
@@ -52,11 +53,11 @@ def parameterization(seed: int) -> keras.Model:
         for units in PARAMETERIZATION_LAYERS
     ]
     last = keras.layers.Dense(len(TABLE_1), kernel_initializer="zeros")
-    return keras.Sequential([keras.Input((21,)), *hidden, last], name="parameterization")
+    return keras.Sequential([keras.Input((attributes,)), *hidden, last], name="parameterization")
 
 
 class Replacement(keras.Model):
-    """The replacement NN: six variables and 21 attributes to PET_err, mm d-1.
+    """The replacement NN: six variables and a study's attributes to PET_err, mm d-1.
 
     Each layer sees a cell, its neighbours and the days around it. The attributes do not vary in
     time, so their share of the first layer is computed once.
@@ -65,12 +66,19 @@ class Replacement(keras.Model):
         seed: of the initial kernels.
         kind: "conv3d", or "fcnn" for the rival that sees only the cell and the day.
         dtype: of the forward pass, "float32" or "bfloat16"; weights and gradients are float32.
+        attributes: how many the study has.
     """
 
-    def __init__(self, seed: int, kind: str = "conv3d", dtype: str = "float32"):
+    def __init__(
+        self,
+        seed: int,
+        kind: str = "conv3d",
+        dtype: str = "float32",
+        attributes: int = len(ATTRIBUTES.own),
+    ):
         super().__init__(name="replacement")
         self.width, self.compute = KERNELS[kind], dtype
-        inputs = (len(METEOROLOGY) + 21, *REPLACEMENT_FILTERS)
+        inputs = (len(METEOROLOGY) + attributes, *REPLACEMENT_FILTERS)
         self.kernels, self.biases = [], []
         for k, filters in enumerate(REPLACEMENT_FILTERS):
             last = k == len(REPLACEMENT_FILTERS) - 1
@@ -123,7 +131,7 @@ class Window:
 
     Attributes:
         weather: six normalised variables, float32, (time, lat, lon, 6); 0 where missing.
-        attributes: the normalised attributes, float32, (lat, lon, 21).
+        attributes: the normalised attributes, float32, (lat, lon, attribute).
         cells: place of each basin cell in the box without its margin, flat, (cell,).
         chunk: days worked off at a time.
     """
@@ -145,7 +153,7 @@ def build_window(
 
     Args:
         weather: normalised variables, (time, lat, lon, 6).
-        attributes: normalised attributes, (lat, lon, 21).
+        attributes: normalised attributes, (lat, lon, attribute).
         basin: the active cells.
         kind: of :class:`Replacement`.
         chunk: days worked off at a time.

@@ -45,7 +45,7 @@ class Problem:
         days: the days, (time,).
         weather: packed, (time, cell).
         start: stores at the first day, settled with HydroPy's own parameters.
-        attributes: normalised, (cell, 21).
+        attributes: normalised, (cell, attribute).
         kind: of the replacement network.
         window: what that network reads; None without it.
         boxes: observed storage anomalies of the months in ``days``; None without gravimetry.
@@ -68,7 +68,8 @@ class Problem:
     def learner(self, seed: int, dtype: str = "float32") -> Learner:
         """The scheme's trainable part at its start."""
         default = self.model.default_parameters()
-        return Learner(self.scheme, default, self.attributes, seed, self.kind, dtype)
+        names = list(map(str, self.study.attributes))
+        return Learner(self.scheme, default, self.attributes, seed, self.kind, dtype, names)
 
     def predict(self, learners: Sequence[Learner], segments: int = 1):
         """Run every learner's model, one a core; differentiable.
@@ -173,21 +174,22 @@ def seen_in(study: Study) -> str:
 
     Returns:
         Mean discharge over gauges and days, m3 s-1; standard deviation of storage anomalies, mm;
-        and means over the land of the attributes that come from the weather.
+        and means over the land of the attributes that come from the weather or from packages.
     """
     numbers = {"discharge": float(study.discharge.discharge.mean())}
     if study.has("twsa"):
         numbers["twsa"] = float(study.twsa.twsa.std())
     land, attributes = study.basin.land, study.attributes
-    for name in ("p_avg", "temp_avg", "pet_avg"):
+    added = [name for name in map(str, attributes) if name not in ATTRIBUTES.own]
+    for name in ("p_avg", "temp_avg", "pet_avg", *added):
         numbers[name] = float(study.basin.pack(attributes[name])[land].mean(dtype=float))
     return ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
 
 
 def _normalised_attributes(study: Study) -> np.ndarray:
-    """Attributes with mean 0 and spread 1 over the land, 0 where missing, (lat, lon, 21)."""
+    """Attributes with mean 0 and spread 1 over the land, 0 where missing, (lat, lon, attribute)."""
     basin, attributes = study.basin, study.attributes.load()
-    fields = (attributes[name].values.astype(float) for name in ATTRIBUTES)
+    fields = (field.values.astype(float) for field in attributes.values())
     return np.stack([normalised(one, basin.pack(one)[basin.land]) for one in fields], axis=-1)
 
 

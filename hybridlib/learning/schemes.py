@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hybridlib.study.plugins import Extended
 from hybridlib.study.schema import InputError
 
 KERNELS = {"conv3d": 3, "fcnn": 1}
 """Width of the replacement network's kernels along time, lat and lon; 1 sees no neighbour."""
+
+
+PARAMETERS = ("default", "free", "network")
+"""Where a scheme's parameters come from, HydroPy, each cell for itself, or the attributes."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,13 @@ class Scheme:
     replacement: bool
     weights: tuple[float, float]
 
+    def __post_init__(self):
+        if self.parameters not in PARAMETERS:
+            raise InputError(
+                f"scheme '{self.name}' has {self.parameters!r} parameters; expected "
+                f"{' or '.join(PARAMETERS)}"
+            )
+
     @property
     def trained(self) -> bool:
         """Whether there is anything to train."""
@@ -39,18 +51,21 @@ class Scheme:
         return self.weights[1] > 0
 
 
-SCHEMES = {
-    scheme.name: scheme
-    for scheme in (
-        Scheme("hydropynn", "HydroPyNN", "default", False, (0.5, 0.5)),
-        Scheme("hydropynn_q", "HydroPyNN(Q)", "free", False, (1.0, 0.0)),
-        Scheme("hydropynn_qs", "HydroPyNN(Q,S)", "free", False, (0.5, 0.5)),
-        Scheme("hybrid_q", "Hybrid(Q)", "network", False, (1.0, 0.0)),
-        Scheme("hybrid_qs", "Hybrid(Q,S)", "network", False, (0.5, 0.5)),
-        Scheme("hybrid_qs_plus", "Hybrid(Q,S)+", "network", True, (0.5, 0.5)),
-    )
-}
-"""The paper's five schemes, and HydroPyNN(Q) for basins without gravimetry."""
+SCHEMES = Extended(
+    "schemes",
+    {
+        scheme.name: scheme
+        for scheme in (
+            Scheme("hydropynn", "HydroPyNN", "default", False, (0.5, 0.5)),
+            Scheme("hydropynn_q", "HydroPyNN(Q)", "free", False, (1.0, 0.0)),
+            Scheme("hydropynn_qs", "HydroPyNN(Q,S)", "free", False, (0.5, 0.5)),
+            Scheme("hybrid_q", "Hybrid(Q)", "network", False, (1.0, 0.0)),
+            Scheme("hybrid_qs", "Hybrid(Q,S)", "network", False, (0.5, 0.5)),
+            Scheme("hybrid_qs_plus", "Hybrid(Q,S)+", "network", True, (0.5, 0.5)),
+        )
+    },
+)
+"""The paper's five schemes, HydroPyNN(Q) for basins without gravimetry, and what packages add."""
 TRUTH = "truth"
 """Title of a twin's truth among those of the schemes."""
 

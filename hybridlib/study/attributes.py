@@ -1,4 +1,4 @@
-"""The 21 static attributes that the networks see of a cell.
+"""The static attributes that the networks see of a cell: 21, and those that packages add.
 
 The paper's own list (its Table S1) is not available; this one holds the six it names and a
 plausible rest, all derived from the land surface and the forcing.
@@ -6,35 +6,105 @@ plausible rest, all derived from the land surface and the forcing.
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import NamedTuple
+
 import xarray as xr
 
+from hybridlib.study.plugins import Extended
 from hybridlib.study.schema import FREEZING, SECONDS_PER_DAY, InputError
 
-ATTRIBUTES = {
-    "lai_avg": ("m2 m-2", "mean leaf area index"),
-    "lai_max": ("m2 m-2", "largest monthly leaf area index"),
-    "lai_diff": ("m2 m-2", "largest minus smallest monthly leaf area index"),
-    "fveg_avg": ("/", "mean vegetation fraction"),
-    "fveg_max": ("/", "largest monthly vegetation fraction"),
-    "fveg_diff": ("/", "largest minus smallest monthly vegetation fraction"),
-    "wcap": ("kg m-2", "root-zone water capacity"),
-    "wava": ("kg m-2", "plant-available water capacity"),
-    "wmin": ("kg m-2", "smallest water capacity within the cell"),
-    "wmax": ("kg m-2", "largest water capacity within the cell"),
-    "beta": ("/", "shape of the capacity distribution"),
-    "height": ("m", "mean height"),
-    "topo_std": ("m", "standard deviation of height within the cell"),
-    "slope_avg": ("m m-1", "mean slope within the cell"),
-    "flake": ("/", "lake fraction"),
-    "fwetl": ("/", "wetland fraction"),
-    "p_avg": ("mm d-1", "mean precipitation"),
-    "temp_avg": ("degC", "mean air temperature"),
-    "pet_avg": ("mm d-1", "mean potential evapotranspiration"),
-    "aridity": ("/", "mean potential evapotranspiration over mean precipitation"),
-    "p_seasonality": ("/", "coefficient of variation of the mean monthly precipitation"),
-}
-"""Units and meaning of each attribute, in the order the networks take them."""
+Field = Callable[[xr.Dataset, xr.Dataset], xr.DataArray]
+
+
+class Attribute(NamedTuple):
+    """A static attribute.
+
+    Attributes:
+        units: of the field, "/" for none.
+        meaning: its long name.
+        field: from land surface, (lat, lon) or (month, lat, lon), and forcing, (time, lat, lon),
+            in the schema's names and units, to one number a cell, (lat, lon).
+    """
+
+    units: str
+    meaning: str
+    field: Field
+
+
+def _mean(name: str) -> Field:
+    """A field of the land surface, over the months where it has them."""
+
+    def field(land: xr.Dataset, weather: xr.Dataset) -> xr.DataArray:
+        return land[name].mean("month") if "month" in land[name].dims else land[name]
+
+    return field
+
+
+def _largest(name: str) -> Field:
+    return lambda land, weather: land[name].max("month")
+
+
+def _range(name: str) -> Field:
+    return lambda land, weather: land[name].max("month") - land[name].min("month")
+
+
+def _daily(name: str) -> Field:
+    """Mean of a flux, mm d-1."""
+    return lambda land, weather: weather[name].mean("time", dtype=float) * SECONDS_PER_DAY
+
+
+def _temperature(land: xr.Dataset, weather: xr.Dataset) -> xr.DataArray:
+    return weather["tas"].mean("time", dtype=float) - FREEZING
+
+
+def _aridity(land: xr.Dataset, weather: xr.Dataset) -> xr.DataArray:
+    p, pet = (_daily(name)(land, weather) for name in ("pr", "evspsblpot"))
+    return pet / p.clip(min=0.01)
+
+
+def _seasonality(land: xr.Dataset, weather: xr.Dataset) -> xr.DataArray:
+    monthly = weather["pr"].groupby("time.month").mean() * SECONDS_PER_DAY
+    return monthly.std("month") / monthly.mean("month").clip(min=0.01)
+
+
+ATTRIBUTES = Extended(
+    "attributes",
+    {
+        "lai_avg": Attribute("m2 m-2", "mean leaf area index", _mean("lai")),
+        "lai_max": Attribute("m2 m-2", "largest monthly leaf area index", _largest("lai")),
+        "lai_diff": Attribute(
+            "m2 m-2", "largest minus smallest monthly leaf area index", _range("lai")
+        ),
+        "fveg_avg": Attribute("/", "mean vegetation fraction", _mean("fveg")),
+        "fveg_max": Attribute("/", "largest monthly vegetation fraction", _largest("fveg")),
+        "fveg_diff": Attribute(
+            "/", "largest minus smallest monthly vegetation fraction", _range("fveg")
+        ),
+        "wcap": Attribute("kg m-2", "root-zone water capacity", _mean("wcap")),
+        "wava": Attribute("kg m-2", "plant-available water capacity", _mean("wava")),
+        "wmin": Attribute("kg m-2", "smallest water capacity within the cell", _mean("wmin")),
+        "wmax": Attribute("kg m-2", "largest water capacity within the cell", _mean("wmax")),
+        "beta": Attribute("/", "shape of the capacity distribution", _mean("beta")),
+        "height": Attribute("m", "mean height", _mean("srftopo")),
+        "topo_std": Attribute(
+            "m", "standard deviation of height within the cell", _mean("topo_std")
+        ),
+        "slope_avg": Attribute("m m-1", "mean slope within the cell", _mean("slope_avg")),
+        "flake": Attribute("/", "lake fraction", _mean("flake")),
+        "fwetl": Attribute("/", "wetland fraction", _mean("fwetl")),
+        "p_avg": Attribute("mm d-1", "mean precipitation", _daily("pr")),
+        "temp_avg": Attribute("degC", "mean air temperature", _temperature),
+        "pet_avg": Attribute("mm d-1", "mean potential evapotranspiration", _daily("evspsblpot")),
+        "aridity": Attribute(
+            "/", "mean potential evapotranspiration over mean precipitation", _aridity
+        ),
+        "p_seasonality": Attribute(
+            "/", "coefficient of variation of the mean monthly precipitation", _seasonality
+        ),
+    },
+)
+"""The attributes by name, the library's own first, in the order the networks take them."""
 
 
 def static_attributes(landsurface: xr.Dataset, forcing: xr.Dataset) -> xr.Dataset:
@@ -48,35 +118,28 @@ def static_attributes(landsurface: xr.Dataset, forcing: xr.Dataset) -> xr.Datase
         One float32 field (lat, lon) for each of :data:`ATTRIBUTES`.
 
     Raises:
-        InputError: fewer than 365 days of forcing; means and seasons need a year.
+        InputError: fewer than 365 days of forcing; means and seasons need a year. Or an attribute
+            that a package adds and that cannot be derived from these data.
     """
     if forcing.sizes["time"] < 365:
         raise InputError(
             f"the forcing has {forcing.sizes['time']} days; attributes of the climate need a year"
         )
-    yearly = {
-        name: field.mean("month") if "month" in field.dims and str(name)[0] == "f" else field
-        for name, field in landsurface.data_vars.items()
-    }
-    fields = {name: yearly[name] for name in ATTRIBUTES if name in yearly}
-    for name in ("lai", "fveg"):
-        months = landsurface[name]
-        fields[f"{name}_avg"] = months.mean("month")
-        fields[f"{name}_max"] = months.max("month")
-        fields[f"{name}_diff"] = months.max("month") - months.min("month")
-    fields["height"] = landsurface["srftopo"]
-    monthly = forcing["pr"].groupby("time.month").mean() * SECONDS_PER_DAY
-    fields["p_avg"] = forcing["pr"].mean("time", dtype=float) * SECONDS_PER_DAY
-    fields["temp_avg"] = forcing["tas"].mean("time", dtype=float) - FREEZING
-    fields["pet_avg"] = forcing["evspsblpot"].mean("time", dtype=float) * SECONDS_PER_DAY
-    fields["aridity"] = fields["pet_avg"] / np.maximum(fields["p_avg"], 0.01)
-    fields["p_seasonality"] = monthly.std("month") / np.maximum(monthly.mean("month"), 0.01)
-    return xr.Dataset(
-        {
-            name: fields[name]
-            .astype("float32")
-            .drop_vars("month", errors="ignore")
-            .assign_attrs(units=units, long_name=meaning)
-            for name, (units, meaning) in ATTRIBUTES.items()
-        }
-    )
+    return xr.Dataset({name: _derived(name, landsurface, forcing) for name in ATTRIBUTES})
+
+
+def _derived(name: str, landsurface: xr.Dataset, forcing: xr.Dataset) -> xr.DataArray:
+    """An attribute as a study keeps it; what a package brings is checked."""
+    units, meaning, field = ATTRIBUTES[name]
+    try:
+        found = field(landsurface, forcing).astype("float32").drop_vars("month", errors="ignore")
+    except (AttributeError, KeyError, ValueError) as error:
+        if name in ATTRIBUTES.own:
+            raise
+        raise InputError(
+            f"attribute '{name}' cannot be derived from these data ({error})"
+        ) from error
+    if found.dims != ("lat", "lon"):
+        dims = ", ".join(map(str, found.dims))
+        raise InputError(f"attribute '{name}' has dimensions {dims}; expected lat, lon")
+    return found.assign_attrs(units=units, long_name=meaning)

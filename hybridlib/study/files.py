@@ -10,9 +10,9 @@ from pathlib import Path
 from hybridlib.study.schema import InputError
 
 INSTALLED = Path(__file__).resolve().parents[2]
-"""The folder that the package lies in: a checkout, or where packages are installed."""
+"""The folder that the package lies in, a checkout or where packages are installed."""
 MARKS = ("_config.yml", "notebooks/py")
-"""What a project holds: the pages of the book and the texts of its notebooks."""
+"""What a project holds, the pages of the book and the texts of its notebooks."""
 
 
 def project(needed: str = "") -> Path:

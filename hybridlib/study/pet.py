@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hybridlib.study.plugins import Extended
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 
 KELVIN = 273.15
@@ -141,18 +142,32 @@ def hargreaves_samani(tas, tasmin, tasmax, lat, time):
 
 
 class Formula(NamedTuple):
-    """A formula: its function, the variables it takes in order, whether it needs lat and time."""
+    """A formula of potential evapotranspiration.
+
+    Attributes:
+        function: of NumPy arrays, (time, …), schema units; gives kg m-2 s-1, never below 0.
+        variables: names in the schema, in the order the function takes them.
+        needs_sun: whether the function takes latitudes and dates, too, after the variables.
+    """
 
     function: Callable
     variables: tuple[str, ...]
     needs_sun: bool = False
 
 
-FORMULAS = {
-    "penman-monteith": Formula(penman_monteith, ("tas", "huss", "ps", "sfcwind", "rsds", "rlds")),
-    "priestley-taylor": Formula(priestley_taylor, ("tas", "ps", "rsds", "rlds")),
-    "hargreaves-samani": Formula(hargreaves_samani, ("tas", "tasmin", "tasmax"), needs_sun=True),
-}
+FORMULAS = Extended(
+    "pet",
+    {
+        "penman-monteith": Formula(
+            penman_monteith, ("tas", "huss", "ps", "sfcwind", "rsds", "rlds")
+        ),
+        "priestley-taylor": Formula(priestley_taylor, ("tas", "ps", "rsds", "rlds")),
+        "hargreaves-samani": Formula(
+            hargreaves_samani, ("tas", "tasmin", "tasmax"), needs_sun=True
+        ),
+    },
+)
+"""The formulas by name, as `hybridlib prepare --pet` takes it."""
 
 
 def _spatial_latitude(forcing, dims):

@@ -77,8 +77,12 @@ class Study:
 
     @property
     def attributes(self) -> xr.Dataset:
-        """The 21 static attributes, (lat, lon), in the order the networks take them."""
-        return self.group("attributes")[list(ATTRIBUTES)]
+        """The static attributes, (lat, lon), in the order the networks take them.
+
+        The library's own come first, then those that packages added when the study was made.
+        """
+        kept = self.group("attributes")
+        return kept[[*ATTRIBUTES.own, *sorted(set(map(str, kept.data_vars)) - set(ATTRIBUTES.own))]]
 
     @property
     def discharge(self) -> xr.Dataset:

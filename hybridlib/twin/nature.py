@@ -40,7 +40,7 @@ def true_parameters(attributes: xr.Dataset, basin: Basin, default: Parameters) -
     Vegetation and temperature rule f_crit: low under forest, high under low or cold vegetation.
 
     Args:
-        attributes: the 21 attributes on the grid.
+        attributes: the attributes on the grid.
         basin: the active cells.
         default: HydroPy's own parameters, (cell,).
     """

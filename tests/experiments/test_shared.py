@@ -39,6 +39,14 @@ def opened(basins, sample):
     return [shared.open_basin(path, "hybrid_qs", sample) for path in basins]
 
 
+def test_is_a_basin_with_other_attributes_refused(basins, tmp_path):
+    studies = [open_study(path) for path in basins[:2]]
+    changes = "attributes", lambda d: d.assign(frac_snow=d.height)
+    studies.append(cases.changed_study(studies[0], tmp_path, *changes))
+    with pytest.raises(InputError, match="attributes lai_avg, .*, frac_snow; expected those of"):
+        shared.land_attributes(studies)
+
+
 @pytest.mark.slow
 def test_is_the_gradient_of_two_processes_that_of_one(basins, opened):
     # Untrained, the last layer is zero and no other has a slope.
