@@ -222,7 +222,8 @@ end, series = model.run(weather, state=settled, variables=wanted)
 # %% tags=["hide-input"]
 hydrographs.storage_layers(series, data.days, model.basin);
 # %% [markdown]
-# **Figure. Where the basin keeps its water.** *Source: {{source}}, run with HydroPy's own parameters.*
+# **Figure. Where the basin keeps its water.** *Source: {{source}}, run with HydroPy's own
+# parameters.*
 
 # %% [markdown] tags=["amazon"]
 # The basin breathes once a year. Soil holds most of the water; what changes with the seasons is

@@ -344,10 +344,10 @@ print(f"median over all cells: {np.median(to_outlet):.0f} d")
 figures.map_travel_time(basin, to_outlet, path, steps);
 
 # %% [markdown]
-# **Figure. How long river water is on its way, with HydroPy's default lags.** Mean time from leaving
-# a cell to leaving the domain; the land's stores come on top. The line is the path of the pulse;
-# its dots are the cells of the hydrographs, with the number of cells from the pulse. Colours step
-# where two catchments meet: neighbours can be weeks apart. *Source: {{source}}.*
+# **Figure. How long river water is on its way, with HydroPy's default lags.** Mean time from
+# leaving a cell to leaving the domain; the land's stores come on top. The line is the path of the
+# pulse; its dots are the cells of the hydrographs, with the number of cells from the pulse. Colours
+# step where two catchments meet: neighbours can be weeks apart. *Source: {{source}}.*
 
 # %% [markdown] tags=["amazon"]
 # From the farthest Andes river water needs months to the mouth. The network follows the real river
