@@ -356,8 +356,8 @@ fig = places.storage_map(prepared)
 # if at least half of it lies in the basin.
 
 # %% [markdown] tags=["amazon"]
-# So do 56 boxes, as many as in the paper. The swing is largest along the lower main river, where
-# all the basin's water passes, and smallest in the Andes.
+# There are 56 such boxes, as many as in the paper. The swing is largest along the lower main river,
+# where all the basin's water passes, and smallest in the Andes.
 
 # %% tags=["twsa"]
 fig = places.storage_figure(prepared)
