@@ -190,8 +190,8 @@ for step in range(chosen):
 print(f"fitted {inner.train}, watched {inner.validation}: {chosen} steps chosen, of {live_steps}")
 
 # %% [markdown]
-# The library does this with checkpoints, several members side by side, and some patience: it stops
-# to look when 15 steps have brought nothing better.
+# The library does the same with checkpoints, with several members side by side, and with patience:
+# it stops choosing once 15 steps have brought nothing better.
 
 # %%
 fit = Fit(problem, Settings(scheme, str(data.path), epochs=live_steps))
@@ -283,7 +283,7 @@ figures.score_boxes(scores, ceiling=ceiling);
 # (verdicts-04)=
 # ### What the paper found, and what we find
 #
-# Ours are medians over gauges and boxes, mean over the members. The verdict is computed from the
+# Numbers are medians over gauges and boxes, mean over the members. The verdict is computed from the
 # table above: a difference of 0.02 or less is called undecided. The limit is our choice. "Not
 # reproduced" can also mean that the opposite was found: read the two medians.
 
