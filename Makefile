@@ -16,7 +16,7 @@ study: $(READY) ## generate the Amazon twin, run every notebook, build the book
 	$(BIN)/hybridlib book
 
 test: $(READY) lint ## lint, types, all tests, every notebook at the smoke preset, strict book
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --doctest-modules hybridlib tests
 	$(BIN)/hybridlib twin --size smoke
 	$(BIN)/hybridlib notebooks --params params/smoke.yml
 	$(BIN)/hybridlib book --strict

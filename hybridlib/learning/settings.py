@@ -123,7 +123,7 @@ class Settings(Training):
     """
 
     scheme: str = _option(...)
-    """hydropynn_q, hydropynn_qs, hybrid_q, hybrid_qs or hybrid_qs_plus."""
+    """hydropynn_q, hydropynn_qs, hybrid_q, hybrid_qs, hybrid_qs_plus, or an installed package's."""
     study: str = _option(...)
     """The prepared study."""
     fold: int = _option(0)

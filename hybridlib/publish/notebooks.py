@@ -22,6 +22,7 @@ import nbformat
 import papermill
 import yaml
 from papermill.engines import NBClientEngine, papermill_engines
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hybridlib.publish import tailor
@@ -111,6 +112,11 @@ def run(
     Returns:
         The notebooks written.
 
+    Example:
+        >>> import hybridlib as hl
+        >>> hl.run_notebooks(["02_hydropy_rnn"], "params/smoke.yml", output="shown")
+        [PosixPath('shown/02_hydropy_rnn.ipynb')]
+
     Raises:
         InputError: Unknown notebook, parameter, tag or word, wrong type, a study that cannot be
             opened, or no project.
@@ -130,7 +136,7 @@ def run(
         TextColumn("cell {task.completed:.0f}/{task.total:.0f}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         return [_run_one(job, preset, target, workshop / "failed", progress) for job in jobs]
 
 

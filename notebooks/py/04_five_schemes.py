@@ -194,7 +194,7 @@ print(f"fitted {inner.train}, watched {inner.validation}: {chosen} steps chosen,
 # it stops choosing once 15 steps have brought nothing better.
 
 # %%
-fit = Fit(problem, Settings(scheme, str(data.path), epochs=live_steps))
+fit = Fit(problem, Settings(scheme=scheme, study=str(data.path), epochs=live_steps))
 while not fit.done:
     fit.step()
 pairs = zip(refitted.parameters(), fit.learners[0].parameters(), strict=True)
