@@ -2,7 +2,8 @@
 
 The reviewed text of a notebook is ``notebooks/py/NAME.py`` (py:percent); ``notebooks/NAME.ipynb``
 is made from it and never edited. A parameter is an assignment in the cell tagged ``parameters``;
-its type is its annotation or that of its default.
+its type is its annotation or that of its default. :mod:`hybridlib.publish.tailor` says which cells
+a study cannot fill and which words it puts in.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import yaml
 from papermill.engines import NBClientEngine, papermill_engines
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from hybridlib.publish import tailor
+from hybridlib.publish.tailor import tags_of
 from hybridlib.study.files import ROOT
 from hybridlib.study.schema import InputError
 
@@ -84,6 +87,8 @@ def run(
 ) -> list[Path]:
     """Run notebooks with one set of parameters; nothing starts before every value is accepted.
 
+    Cells that the notebook's study cannot fill are left out; see :mod:`hybridlib.publish.tailor`.
+
     Args:
         names: Notebooks to run, all of them when empty.
         params_file: YAML with a group ``global`` and one group per notebook.
@@ -98,7 +103,8 @@ def run(
         The notebooks written.
 
     Raises:
-        InputError: Unknown notebook, unknown parameter or wrong type.
+        InputError: Unknown notebook, parameter, tag or word, wrong type, or a study that cannot
+            be opened.
         NotebookError: A notebook raised, or is larger than 2 MB; it is not published.
     """
     params_file, overrides = Path(params_file), dict(overrides or {})
@@ -124,14 +130,19 @@ def _in_a_name(text: str) -> str:
 
 
 def drift(folder: Path = NOTEBOOKS) -> list[str]:
-    """Return a sentence per cell whose type, source or tags differ between text and notebook."""
+    """Return a sentence per cell whose type, source or tags differ between text and notebook.
+
+    Words stand in the text as the notebook says that they were put in.
+    """
     texts, notebooks = set(available(folder)), {path.stem for path in folder.glob("*.ipynb")}
     found = [f"{name}.ipynb has no py/{name}.py" for name in sorted(notebooks - texts)]
     found += [f"py/{name}.py has no {name}.ipynb" for name in sorted(texts - notebooks)]
     for name in sorted(texts & notebooks):
-        text = [_essence(cell) for cell in _read_twin(name, folder).cells]
-        cells = nbformat.read(folder / f"{name}.ipynb", as_version=4).cells
-        made = [_essence(cell) for cell in cells if "injected-parameters" not in _tags(cell)]
+        notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
+        words = notebook.metadata.get("hybridlib", {}).get("words", {})
+        text = [_essence(cell) for cell in tailor.fill(_read_twin(name, folder), words).cells]
+        own = (cell for cell in notebook.cells if "injected-parameters" not in tags_of(cell))
+        made = [_essence(cell) for cell in own]
         if len(text) != len(made):
             found.append(f"{name}: {len(text)} cells in py, {len(made)} in ipynb")
         pairs = enumerate(zip(text, made, strict=False), 1)
@@ -230,6 +241,8 @@ def _known_somewhere(key, where, declared):
 
 def _job(name, declared, groups, params_file, overrides, folder) -> _Job:
     """Return a notebook with all its values; only those unlike the default are injected."""
+    notebook = _read_twin(name, folder)
+    tailor.check(name, notebook)
     values = {key: parameter.default for key, parameter in declared.items()}
     for group in ("global", name):
         for key, value in groups.get(group, {}).items():
@@ -239,7 +252,7 @@ def _job(name, declared, groups, params_file, overrides, folder) -> _Job:
         if key in declared:
             values[key] = _parsed(text, declared[key].kind, key)
     changed = {key: value for key, value in values.items() if value != declared[key].default}
-    return _Job(name, _read_twin(name, folder), values, changed)
+    return _Job(name, notebook, values, changed)
 
 
 def _typed(value, kind: type, where: str, key: str):
@@ -282,27 +295,30 @@ papermill_engines.register("reporting", _ReportingEngine)
 
 def _run_one(job: _Job, preset: str, target: Path, failed: Path, progress: Progress) -> Path:
     """Run one notebook in a scratch folder and put the result in its place, or the wreck aside."""
-    task = progress.add_task(job.name, total=len(job.notebook.cells))
+    cells = len(job.notebook.cells)
+    cut, words = tailor.cut(job.notebook, job.parameters)
+    job = job._replace(notebook=cut)
+    task = progress.add_task(job.name, total=len(cut.cells))
     started = []
 
     def on_cell(cell):
-        if "injected-parameters" not in _tags(cell):
+        if "injected-parameters" not in tags_of(cell):
             started.append(cell["id"].removeprefix("cell-"))
             progress.update(task, completed=len(started))
 
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(scratch) / "result.ipynb"
         try:
-            notebook = _execute(job, preset, result, on_cell)
+            notebook = _execute(job, words, preset, result, on_cell)
         except Exception as error:
             kept = _keep(result, failed / f"{job.name}.ipynb")
-            where = f"cell {started[-1]} of {len(job.notebook.cells)}" if started else "start"
+            where = f"cell {started[-1]} of {cells}" if started else "start"
             raise NotebookError(f"{job.name}, {where}: {_last_line(error)} (see {kept})") from error
     (failed / f"{job.name}.ipynb").unlink(missing_ok=True)
     return _write(notebook, target / f"{job.name}.ipynb")
 
 
-def _execute(job: _Job, preset: str, result: Path, on_cell) -> nbformat.NotebookNode:
+def _execute(job: _Job, words, preset: str, result: Path, on_cell) -> nbformat.NotebookNode:
     """Return the executed and stripped notebook; `result` holds what papermill wrote."""
     nbformat.write(job.notebook, result)
     papermill.execute_notebook(
@@ -315,16 +331,16 @@ def _execute(job: _Job, preset: str, result: Path, on_cell) -> nbformat.Notebook
         on_cell=on_cell,
         extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # a stop at the end is no error
     )
-    notebook = _strip(nbformat.read(result, as_version=4), preset, job.parameters)
+    made = {"preset": preset, "parameters": job.parameters, "words": words}
+    notebook = _strip(nbformat.read(result, as_version=4), made)
     size = len(nbformat.writes(notebook).encode())
     if size > MOST_BYTES:
         raise NotebookError(f"{size / 1e6:.1f} MB, at most {MOST_BYTES / 1e6:.0f} MB allowed")
     return notebook
 
 
-def _strip(notebook, preset: str, parameters: Mapping[str, object]) -> nbformat.NotebookNode:
+def _strip(notebook, made: Mapping[str, object]) -> nbformat.NotebookNode:
     """Return the notebook without anything that differs between two equal runs."""
-    made = {"preset": preset, "parameters": dict(parameters)}
     notebook.metadata = nbformat.from_dict({**METADATA, "hybridlib": made})
     for number, cell in enumerate(notebook.cells, 1):
         cell["id"] = f"cell-{number}"
@@ -370,9 +386,5 @@ def _write(notebook, path: Path) -> Path:
     return path
 
 
-def _tags(cell) -> list[str]:
-    return list(cell.metadata.get("tags", []))
-
-
 def _essence(cell) -> tuple[str, str, list[str]]:
-    return cell.cell_type, cell.source, _tags(cell)
+    return cell.cell_type, cell.source, tags_of(cell)
