@@ -189,10 +189,10 @@ rules.side_by_side(said, True)
 # %% [markdown] tags=["truth"]
 # ## What the truth attends to
 #
-# The twin's parameters were made by a known rule. So their true shares can be computed, from the rule
-# itself: attributes of one cell are put in the place of another's, one after the other, and each
-# is credited with the change it makes (Shapley's way to divide a sum). As a control, networks of
-# the same size were fitted to the true parameters themselves, cell by cell. They had a perfect
+# The twin's parameters were made by a known rule. So their true shares can be computed, from the
+# rule itself: attributes of one cell are put in the place of another's, one after the other, and
+# each is credited with the change it makes (Shapley's way to divide a sum). As a control, networks
+# of the same size were fitted to the true parameters themselves, cell by cell. They had a perfect
 # teacher: what they miss, too, the method cannot tell apart.
 
 # %% tags=["truth"]
