@@ -34,7 +34,6 @@
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study
 matrix: str = "params/experiments.yml"  # the runs and where their results lie
-live_study: str = ""  # study of the live fold, such as a small one; empty: the study itself
 live_steps: int = 3  # steps of training shown live
 
 # %% tags=["hide-input"]
@@ -109,8 +108,16 @@ transfer.groups_table(data, groups)
 # One group is held out for a few steps. Training reads the gauges that are left.
 
 # %%
+small = data
+
+# %% [markdown] tags=["amazon"]
+# The whole Amazon would take long, so a tributary with three gauges stands for it.
+
+# %% tags=["amazon"]
+small = open_or_make("data/cache/smoke.zarr")
+
+# %%
 pd.options.display.float_format = "{:.3f}".format
-small = open_or_make(live_study or study)
 names = [str(name) for name in small.discharge.station.values]
 folds = min(FOLDS, len(names))
 scheme = [one for one in comparison.possible_schemes(small) if not SCHEMES[one].replacement][-1]
