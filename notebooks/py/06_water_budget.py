@@ -96,7 +96,8 @@ series[TRUTH] = budget.true_series(data, days)
 #   means, so storage at the turn is the mean of December and January. Where one of them is missing,
 #   it lies on the line to the nearest observed month within two months; at the end of the record,
 #   on the line through the last two. Boxes weigh by their area inside the catchment. The model's
-#   stores go through the same boxes and months.
+#   stores go through the same boxes and months. Without gravimetry there is no ΔS, and Q alone is
+#   compared.
 # - **ET** is what is left. A model knows its own ET, too; they differ by the error of the method.
 #
 # So gaps and coarse boxes enter model and observation alike, and a bias is a difference of water.

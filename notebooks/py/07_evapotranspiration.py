@@ -40,17 +40,18 @@ live_steps: int = 3  # steps of training made where no weights are kept
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from hybridlib.analysis import evaporation, towers
 from hybridlib.figures import evaporation as figures
 from hybridlib.figures import style
 from hybridlib.findings import claims
+from hybridlib.hydropy.backend import tf
 from hybridlib.learning import comparison
 from hybridlib.learning.schemes import TRUTH
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
+pd.options.display.float_format = "{:.2f}".format
 pd.options.display.max_colwidth = 160
 data = open_or_make(study)
 trained = comparison.open_all(data, comparison.find_or_train(data, runs, live_steps))
@@ -166,7 +167,6 @@ claims.verdicts("towers", towers.measures(table, tuple(shown)))
 # number, and neither tells whether the mean is right.
 
 # %% tags=["truth"]
-pd.options.display.float_format = "{:.2f}".format
 against = towers.agreement_table(found, simulated, years, "et_true")
 against[["days", "r", "MAE", "RMSE", "mean"]].drop(TRUTH, level="scheme")
 

@@ -40,12 +40,12 @@ live_steps: int = 3  # steps of training made where no weights are kept
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from hybridlib.analysis import attention, identifiability, recovery, schemes
 from hybridlib.figures import attention as figures
 from hybridlib.figures import maps, style
 from hybridlib.findings import claims, rules
+from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.parameters import Parameters
 from hybridlib.learning import comparison
 from hybridlib.learning.networks import squash
