@@ -308,9 +308,9 @@ attention.means_by_type(attention.vegetation_types(data), fields).T
 # Last, the share of days on which the true evapotranspiration is more than a tenth below PET.
 
 # %% [markdown]
-# `f_crit` acts on such days only. Where the soil is hardly ever short of water, neither discharge
-# nor storage feels it, and no method can learn it from them; a ranking or an RMSE over all cells
-# counts these cells, too.
+# `f_crit` acts on days short of water only. Where the soil is hardly ever so, neither
+# discharge nor storage feels it, and no method can learn it from them; a ranking or an RMSE over
+# all cells counts these cells, too.
 
 # %% [markdown] tags=["truth"]
 # Every scheme without a replacement network has a wrong {term}`PET`. Then the right `f_crit` would
