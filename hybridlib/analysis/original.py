@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -336,7 +337,15 @@ def score_table(pair: xr.Dataset) -> pd.DataFrame:
     return table.sort_values("NSE", ascending=False)
 
 
-def claims(differences, closure, gradient, moselle, areas, study, facts) -> pd.DataFrame:
+def claims(
+    differences: pd.DataFrame,
+    closure: float,
+    gradient: float,
+    moselle: pd.DataFrame,
+    study: Study,
+    areas: pd.Series | None = None,
+    facts: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     """Set what was asked beside what was found.
 
     Args:
@@ -344,9 +353,9 @@ def claims(differences, closure, gradient, moselle, areas, study, facts) -> pd.D
         closure: of :func:`water_closure`, mm.
         gradient: of :func:`gradient_error`.
         moselle: of :func:`kept_moselle_scores`.
-        areas: absolute errors of :func:`gauge_area_errors`.
         study: the prepared study that routing and restart are tried on.
-        facts: of :func:`twin_facts`; left out where empty (a smaller twin).
+        areas: absolute errors of :func:`gauge_area_errors`; left out by default.
+        facts: of :func:`twin_facts`; left out by default.
 
     Returns:
         Claim, what was asked, what was found and whether it is met.
@@ -364,10 +373,13 @@ def claims(differences, closure, gradient, moselle, areas, study, facts) -> pd.D
         ("eight masks against the packed table", 1e-12, transfer_difference(study), "at most"),
         ("two runs against one, m3 d-1", 0.0, restart_difference(study), "exactly"),
         ("NSE on the Moselle 1992-1993 (real)", 0.86, late, "at least"),
-        ("drainage area at the gauges, median error", 0.05, areas.median(), "at most"),
-        ("drainage area at the gauges, largest error", 0.15, areas.max(), "at most"),
     ]
-    if facts:
+    if areas is not None:
+        rows += [
+            ("drainage area at the gauges, median error", 0.05, areas.median(), "at most"),
+            ("drainage area at the gauges, largest error", 0.15, areas.max(), "at most"),
+        ]
+    if facts is not None:
         rows += _twin_claims(facts)
     return pd.DataFrame(
         {
@@ -400,7 +412,7 @@ def _rain(row) -> str:
     return f"rain, {row.region}, {row.season} (mm)"
 
 
-def _twin_claims(facts: dict[str, float]) -> list[tuple[str, float, float, str]]:
+def _twin_claims(facts: Mapping[str, float]) -> list[tuple[str, float, float, str]]:
     """Rows for what the full-size twin must share with the Amazon."""
     discharge = facts["mean discharge at Óbidos (1000 m3 s-1)"]
     high, low = (facts[f"month of {w} water at Óbidos"] for w in ("high", "low"))

@@ -35,8 +35,10 @@ import pandas as pd
 from hybridlib.analysis import original
 from hybridlib.twin.make import open_or_make
 
-twin = open_or_make(study)
-print(f"{twin.attrs['title']}: {twin.basin.size} cells, {len(twin.days)} days")
+data = open_or_make(study)
+known = {}  # of the Amazon twin, where it is the study
+print(f"{data.attrs['title']} ({data.attrs['source']}): {data.basin.size} cells, ", end="")
+print(f"{len(data.days)} days")
 
 # %% [markdown]
 # ## The original's numbers
@@ -95,24 +97,22 @@ moselle.round(3).astype(str)
 # **Both programs score the same.** The data (mHM test domain, LGPL-3.0) are not
 # part of this project, so the table is read from `data/results/moselle.csv`, which
 # `original.moselle_scores` wrote. *Source: real data.*
-#
+
+# %% [markdown] tags=["amazon"]
 # ## The twin
 #
 # The twin must look like the Amazon where the Amazon is known. Targets are published facts:
 # gauges of the Global Runoff Data Centre, rain by region, the seasons at Óbidos.
 
-# %%
-areas = original.gauge_area_errors().abs()
-facts = original.twin_facts(twin) if twin.attrs.get("size") == "default" else {}
-pd.Series(facts, name="found", dtype=float).map("{:.4g}".format).to_frame()
+# %% tags=["amazon"]
+known = {"areas": original.gauge_area_errors().abs(), "facts": original.twin_facts(data)}
+pd.Series(known["facts"], name="found", dtype=float).map("{:.4g}".format).to_frame()
 
 # %% [markdown]
 # ## All claims in one table
 
 # %%
-claims = original.claims(
-    differences, closure, gradient, moselle, areas, twin, facts
-)
+claims = original.claims(differences, closure, gradient, moselle, data, **known)
 claims.set_index("claim")
 
 # %% [markdown]

@@ -17,12 +17,12 @@
 #
 # - open a {term}`prepared study` and name what each of its groups holds, with units;
 # - judge a river network by the drainage areas of its gauges, and repair it;
+# - compute what the air could take from a wet surface, by Penman–Monteith;
 # - check a weather data set against what is known of a climate;
 # - tell an observation from a gap, and a good file from one that must be refused.
 #
 # You need the water balance of a catchment and a little [xarray](https://docs.xarray.dev). The
-# chapter runs in about a minute; the twin is made first if it is missing. Captions describe the
-# published page, which shows the Amazon twin.
+# chapter runs in about a minute; the twin is made first if it is missing.
 
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study to look at
@@ -36,7 +36,7 @@ from hybridlib.analysis import inventory, weather
 from hybridlib.figures import geography as places
 from hybridlib.figures import weather as climate
 from hybridlib.figures.style import STYLE
-from hybridlib.study import schema
+from hybridlib.study import pet, schema
 from hybridlib.study.prepare import check_forcing
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.twin import geography
@@ -85,19 +85,23 @@ print(prepared.landsurface.wcap)
 # %% [markdown]
 # ## Where the basin lies
 #
-# **Everything that follows happens on this map.** The Amazon's grid has 60 × 72 cells of 0.5°,
-# about 55 km wide, and the basin fills 1,951 of them. Water enters from the sky, runs from cell to
-# cell and leaves at the mouth. Gauges see what passes them.
+# **Everything that follows happens on this map.** Water enters from the sky, runs from cell to cell
+# and leaves at the mouth. Gauges see what passes them.
+
+# %% [markdown] tags=["amazon"]
+# The Amazon's grid has 60 × 72 cells of 0.5°, about 55 km wide, and the basin fills 1,951 of them.
 
 # %%
 fig = places.basin_map(prepared)
 
 # %% [markdown]
-# **Figure 2.** A wall of mountains in the west and a very flat plain before it: most of the basin
-# lies below 500 m. (a) Relief, rivers, gauges (numbered as in Table S4) and the two flux towers;
-# the red line bounds the area drained by the largest gauge. (b) Land cover and the model's grid.
-# *Source: Amazon twin* (outline, rivers, gauges and towers real; heights and land cover
-# generalised).
+# **Figure 2.** (a) Relief, rivers, gauges (numbered as in Table S4) and flux towers; the red line
+# bounds the area drained by the largest gauge. (b) Land cover and the model's grid. *Source:
+# {{source}}.*
+
+# %% [markdown] tags=["amazon"]
+# A wall of mountains in the west and a very flat plain before it: most of the basin lies below
+# 500 m. Outline, rivers, gauges and the two towers are real; heights and land cover generalised.
 #
 # On the twin the vegetation type only decides from which range a cell draws its soil and leaves.
 # Forest covers the lowlands, savanna the south-east, grassland the Moxos plains, the Rio Branco
@@ -119,47 +123,48 @@ fig = places.basin_map(prepared)
 # network every cell passes all its water to one of eight neighbours. Add up the cells upstream of
 # a gauge and you get its drainage area, which the gauge's owner publishes. If the two disagree,
 # some cell drains to the wrong river.
-#
+
+# %% [markdown] tags=["amazon"]
 # The paper found that the network it started from missed the published areas by 10–20 %, and
 # corrected it by hand {cite}`wang2024`. Ours is built from generalised river courses: cells on a
 # course follow it, every other cell drains to the river that is cheapest to reach. That is a
 # guess, so it too needs correcting. Each correction is a row of a table, with its reason.
 
-# %%
+# %% tags=["amazon"]
 corrections = pd.read_csv(geography.FOLDER / "corrections.csv")
 print(corrections.what.value_counts().to_string())
 corrections.groupby("what", sort=False).head(2).fillna("")
 
-# %%
+# %% tags=["amazon"]
 first_guess = geography.amazon(corrected=False)
 corrected = geography.amazon()
 fig = places.network_figure(first_guess, corrected)
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # **Figure S2.** Few cells need another target, but they sit where two rivers run side by side.
 # Left: the first guess; right: after the corrections. Every cell's way to the next is drawn, wider
-# where more land drains; dots are gauges. *Source: Amazon twin.*
+# where more land drains; dots are gauges. *Source: {{source}}.*
 
-# %%
+# %% tags=["amazon"]
 upper_jurua = (-75.5, -65.5, -12.0, -4.0)  # west, east, south, north
 fig = places.network_figure(first_guess, corrected, upper_jurua)
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # **Figure S2, detail.** The upper Juruá and its neighbours. In the first guess the Juruá takes
 # water from the Javari in the north and the Ucayali in the west; the corrected cells turn away
-# from it. *Source: Amazon twin.*
+# from it. *Source: {{source}}.*
 #
 # Did it help? The error of a gauge is its drainage area in the network, relative to the published
 # one.
 
-# %%
+# %% tags=["amazon"]
 errors = inventory.area_errors(first_guess, corrected)
 errors.abs().agg(["median", "max"]).round(1)
 
-# %%
+# %% tags=["amazon"]
 errors[errors.abs().max(axis=1) > 15].round(1)
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # We find on the twin that the largest errors, not the typical ones, justify the work: two gauges
 # on the Juruá drain far too much in the first guess, and a model trained on their discharge would
 # have to make the surplus water vanish.
@@ -184,9 +189,12 @@ inventory.station_table(prepared)
 
 # %% [markdown]
 # **Table S4.** The gauges. Area: published; in the network: drained by the gauge's cell; error:
-# their difference; mean flow: over the observed days; measured: the real river's long-term mean;
-# snapped: moved to a neighbouring cell. *Source: Amazon twin* (names, places, published areas and
-# measured means real; the other flows invented).
+# their difference; mean flow: over the observed days; snapped: moved to a neighbouring cell.
+# *Source: {{source}}.*
+
+# %% [markdown] tags=["amazon"]
+# Measured: the real river's long-term mean. Names, places, published areas and measured means are
+# real; the other flows invented.
 #
 # The stations are those whose catchments exceed 100,000 km² and that have records over 2001–2016.
 # The twin's rivers carry what its invented weather and soils give them. Óbidos comes close to the
@@ -211,40 +219,71 @@ weather.meteorology_table(prepared, daily, monthly)
 # (Penman–Monteith {cite}`allen1998`): mean over basin and period, and the means of the cells with
 # the lowest and highest value. The schema's own units are SI (K, kg kg⁻¹, Pa, kg m⁻² s⁻¹). In the
 # paper the six are WFDEI's Tair, Qair, PSurf, Wind, SWdown and LWdown {cite}`weedon2014`;
-# precipitation is Rainf plus Snowf. *Source: Amazon twin.*
+# precipitation is Rainf plus Snowf. *Source: {{source}}.*
+
+# %% [markdown] tags=["radiation"]
+# How does potential evapotranspiration follow from the six? The net radiation could evaporate
+# water, and dry air that moves could take it up. Penman–Monteith weighs the two for a well-watered
+# grass. Here it is for the first day, in all cells at once, in SI units.
+
+# %% tags=["radiation"]
+day = prepared.forcing.isel(time=[0]).load().astype(float)
+
+celsius = day.tas - 273.15
+saturated = 610.8 * np.exp(17.27 * celsius / (celsius + 237.3))  # vapour pressure, Pa
+vapour = day.huss * day.ps / (0.622 + 0.378 * day.huss)  # what there is, Pa
+slope = 4098 * saturated / (celsius + 237.3) ** 2  # of the saturation curve, Pa K-1
+gamma = 0.665e-3 * day.ps  # psychrometric constant, Pa K-1
+wind = day.sfcwind * 4.87 / np.log(67.8 * 10 - 5.42)  # from 10 m down to 2 m, m s-1
+emitted = 4.903e-3 / 86400 * day.tas**4  # a black body's longwave, W m-2
+net = (1 - 0.23) * day.rsds + 0.98 * (day.rlds - emitted)  # net radiation, W m-2
+
+by_energy = slope * net / 2.45e6  # kg m-2 s-1, by the latent heat
+by_dry_air = gamma * 900 / (day.tas - 0.15) * wind * (saturated - vapour) / 1000 / 86400
+demand = (by_energy + by_dry_air) / (slope + gamma * (1 + 0.34 * wind))
+demand = np.maximum(demand, 0)
+
+# %% tags=["radiation"]
+difference = 86400 * abs(demand - pet.potential_evaporation(day))
+assert difference.max() < 1e-9
+mean = 86400 * basin.pack(demand)[0, basin.land].mean()
+print(f"mean over the cells on {days[0]:%Y-%m-%d}: {mean:.2f} mm")
+print(f"largest difference from the library: {float(difference.max()):.0e} mm")
 
 # %%
 fig = climate.climatology_figure(daily)
 
 # %% [markdown]
 # **Figure S7.** Seasons of the basin mean by day of the year: mean of all years (line) and the
-# range of the middle 80 % of years (grey). Sun and evaporative demand peak around day 260, at the
-# end of the dry season, when rain and cloud are least. *Source: Amazon twin.*
-#
-# The basin mean hides that the north is wet when the south is dry. It is noisy, too: a day's mean
-# over 16 years is still weather.
+# range of the middle 80 % of years (grey). *Source: {{source}}.*
+
+# %% [markdown] tags=["amazon"]
+# Sun and evaporative demand peak around day 260, at the end of the dry season, when rain and cloud
+# are least. The basin mean hides that the north is wet when the south is dry. It is noisy, too: a
+# day's mean over 16 years is still weather.
 
 # %%
 fig = climate.weather_maps(prepared, monthly)
 
 # %% [markdown]
-# **Figure S8.** Mean weather of each cell. Height rules temperature, humidity, pressure and
-# longwave radiation; the north-west is wet and cloudy; wind freshens towards the Atlantic and in
-# the Andes. *Source: Amazon twin.*
+# **Figure S8.** Mean weather of each cell. *Source: {{source}}.*
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
+# Height rules temperature, humidity, pressure and longwave radiation; the north-west is wet and
+# cloudy; wind freshens towards the Atlantic and in the Andes.
+#
 # ### Is it the Amazon's climate?
 #
 # **Invented weather may be wrong on every single day, but not in its seasons.** Three regions have
 # rhythms of their own: north of the equator, south of 10° S, and the north-west. What is known of
 # them stands in `data/amazon/expected_climate.csv`.
 
-# %%
+# %% tags=["amazon"]
 weather.climate_check(prepared, monthly)
 
-# %% [markdown]
-# Rain of the year and of the wettest and driest three months, expected and found. *Source: Amazon
-# twin; the table is empty for other basins.* The basin's total and the wet quarters are met within
+# %% [markdown] tags=["amazon"]
+# Rain of the year and of the wettest and driest three months, expected and found. *Source:
+# {{source}}.* The basin's total and the wet quarters are met within
 # a few percent, the dry quarters within ten. North and south are opposite: the north's wettest
 # quarter is centred on June, the south's on January.
 
@@ -252,8 +291,11 @@ weather.climate_check(prepared, monthly)
 fig = climate.annual_rain_figure(prepared, daily)
 
 # %% [markdown]
-# **Rain by year.** The known droughts (2005, 2010, 2015–16) are dry on the twin, too, and the
-# floods (2009, 2012, 2014) wet. *Source: Amazon twin.* These years were put in: the generator
+# **Rain by year.** Departure of each year from the mean. *Source: {{source}}.*
+
+# %% [markdown] tags=["amazon"]
+# The known droughts (2005, 2010, 2015–16) are dry on the twin, too, and the floods (2009, 2012,
+# 2014) wet. These years were put in: the generator
 # knows when and where they struck. Chance did the rest, and made 2011 and 2013 as wet as a flood
 # year. So the twin's years must not be compared with real ones day by day or even year by year.
 
@@ -263,9 +305,12 @@ fig = climate.annual_rain_figure(prepared, daily)
 #
 # Over many years a catchment evaporates what it does not discharge: $E = P - Q$. Compute it for
 # every gauge in mm per year, from the mean map of `pr` (kg m⁻² s⁻¹), the catchment and the mean
-# discharge. Measured values are about 1,045 at Óbidos, 1,040 at Manicoré, 1,143 at Serrinha and
-# 1,425 at Altamira. Where does the twin agree?
+# discharge.
 # ```
+
+# %% [markdown] tags=["amazon"]
+# Measured values are about 1,045 at Óbidos, 1,040 at Manicoré, 1,143 at Serrinha and 1,425 at
+# Altamira. Where does the twin agree?
 
 # %% [markdown]
 # ## What the networks know of a cell
@@ -280,7 +325,7 @@ inventory.attribute_table(prepared)
 
 # %% [markdown]
 # **Table S1.** The static attributes: unit, median over the basin's cells, lowest and highest
-# cell. *Source: Amazon twin.* Several say nearly the same (`height` and `temp_avg`, `flake` and
+# cell. *Source: {{source}}.* Several say nearly the same (`height` and `temp_avg`, `flake` and
 # `fwetl`). A network does not mind; whoever wants to know later *which* attribute mattered
 # has to.
 
@@ -296,31 +341,35 @@ fig = places.discharge_figure(prepared)
 
 # %% [markdown]
 # **Gauge records.** (a) Daily discharge at the gauge that drains most; the line breaks where days
-# are missing. (b) Missing days by gauge and month. *Source: Amazon twin.* The paper's stations
-# miss less than 10 % of their days; the twin's gauges lose days in spells, as broken instruments
-# do, and read through a rating curve that drifts.
+# are missing. (b) Missing days by gauge and month. *Source: {{source}}.*
 
-# %%
-if prepared.has("twsa"):
-    fig = places.storage_map(prepared)
+# %% [markdown] tags=["amazon"]
+# The paper's stations miss less than 10 % of their days; the twin's gauges lose days in spells, as
+# broken instruments do, and read through a rating curve that drifts.
 
-# %% [markdown]
+# %% tags=["twsa"]
+fig = places.storage_map(prepared)
+
+# %% [markdown] tags=["twsa"]
 # **Storage boxes.** The seasonal swing of total water storage: largest month minus smallest month
-# of the mean year. The black frame marks the box shown next. *Source: Amazon twin.* A box counts
-# if at least half of it lies in the basin: 56 do, as many as in the paper. The swing is largest
-# along the lower main river, where all the basin's water passes, and smallest in
-# the Andes.
+# of the mean year. The black frame marks the box shown next. *Source: {{source}}.* A box counts
+# if at least half of it lies in the basin.
 
-# %%
-if prepared.has("twsa"):
-    fig = places.storage_figure(prepared)
+# %% [markdown] tags=["amazon"]
+# There are 56 such boxes, as many as in the paper. The swing is largest along the lower main river,
+# where all the basin's water passes, and smallest in the Andes.
 
-# %% [markdown]
-# **One box through time.** The storage anomaly in the framed box, relative to its mean over
-# 2004–2009. Orange: months without a solution. *Source: Amazon twin, with {term}`GRACE`'s real
-# gaps.* The satellites began in April 2002, and from 2011 on their batteries had to rest every few
-# months. A model is compared with the observed months only, and its own mean is taken over the
-# same months.
+# %% tags=["twsa"]
+fig = places.storage_figure(prepared)
+
+# %% [markdown] tags=["twsa"]
+# **One box through time.** The storage anomaly in the framed box, relative to its mean over the
+# years of the baseline. Orange: months without a solution. *Source: {{source}}.* A model is
+# compared with the observed months only, and its own mean is taken over the same months.
+
+# %% [markdown] tags=["amazon"]
+# The baseline is 2004–2009, and the gaps are {term}`GRACE`'s real ones: the satellites began in
+# April 2002, and from 2011 on their batteries had to rest every few months.
 
 # %% [markdown]
 # ## Bad input is refused
@@ -391,21 +440,22 @@ gauges = prepared.discharge
 seen = 100 * basin.upstream_area[prepared.gauge_cells] / basin.area.sum()
 pd.Series(seen, gauges.station, name="share of the basin (%)").round(1).nlargest(5)
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # On the Amazon the gauge at Óbidos sees almost four fifths of the basin. What enters below it,
 # from the Tapajós and the Xingu, it does not.
-#
+
+# %% [markdown]
 # ```{solution-end}
 # ```
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # To {ref}`undo-corrections`:
 #
 # ```{solution-start} undo-corrections
 # :class: dropdown
 # ```
 
-# %%
+# %% tags=["amazon"]
 import shutil
 import tempfile
 
@@ -417,7 +467,7 @@ with tempfile.TemporaryDirectory() as folder:
 change = inventory.area_errors(without, corrected).rename(columns={"before (%)": "without (%)"})
 change[change.diff(axis=1).iloc[:, 1].abs() > 1].round(1)
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # The two gauges on the Juruá drain a quarter too much. Two gauges on the Solimões miss the same
 # land, and their errors look *better* without it. A correction is right for its reason; that an
 # error shrinks is a hint and no proof.
@@ -446,10 +496,14 @@ table = pd.DataFrame(balance, gauges.station.values, ["P", "Q", "P - Q"]) * year
 table.round(0).astype(int)
 
 # %% [markdown]
-# All in mm per year; 1 m³ of water is 1,000 kg. We find on the twin: Óbidos and Serrinha come
-# within a few percent of the measured values, Manicoré within a tenth or so; at Altamira about a
-# quarter is missing. Nobody should learn the Xingu's hydrology from the twin.
-#
+# All in mm per year; 1 m³ of water is 1,000 kg.
+
+# %% [markdown] tags=["amazon"]
+# We find on the twin: Óbidos and Serrinha come within a few percent of the measured values,
+# Manicoré within a tenth or so; at Altamira about a quarter is missing. Nobody should learn the
+# Xingu's hydrology from the twin.
+
+# %% [markdown]
 # ```{solution-end}
 # ```
 

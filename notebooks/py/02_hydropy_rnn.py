@@ -20,11 +20,11 @@
 # After this page you can
 #
 # - name what a day takes in, remembers and gives out, and in which order;
+# - compute a day of snow, soil and groundwater by hand;
 # - run HydroPyNN on a whole basin, from any state, and get any flux or store back;
-# - read a hydrograph and a score, and say where the untrained model fails on the twin.
+# - read a hydrograph and a score, and say where the untrained model fails.
 #
-# You need {doc}`01_data_preparation` for the data and the idea of a linear reservoir. The captions
-# describe the published page, which shows the Amazon twin.
+# You need {doc}`01_data_preparation` for the data and the idea of a linear reservoir.
 
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study to run
@@ -33,12 +33,14 @@ first_year: int = 0  # scores start here; 0: two years after the record begins, 
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from hybridlib.analysis import inventory, original
 from hybridlib.figures import hydrographs, style
 from hybridlib.hydropy.parameters import parameter_table
 from hybridlib.hydropy.simulate import study_model, study_weather
+from hybridlib.study.schema import SECONDS_PER_DAY
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
@@ -99,6 +101,114 @@ settled, changes = model.spin_up(first_cycle, threshold=5.0)
 print(f"{len(changes)} cycles; largest change of the last one: {changes[-1]:.1f} mm")
 
 # %% [markdown]
+# ## One day by hand
+#
+# What does the function $f$ do? Here is a day of the land in one cell, in plain NumPy: that of the
+# gauge, on a wet day: in the first year 36 days, one in ten, have as much rain or more. Stores are
+# mm, fluxes mm d⁻¹. The day starts with what the model left in the stores.
+
+# %%
+cell = data.gauge_cells[list(data.discharge.station.values).index(gauge)]
+place = 1 + int(weather.rainf[1:365, cell].numpy().argsort()[-36])
+date = data.days[place]
+exact = study_model(data, "float64")  # so that what is left is rounding
+today = study_weather(data, exact, slice(date, date))
+before = exact.cast(model.run(weather.part(slice(place)), state=settled)[0])
+
+swe, wliq, skinstor, canopystor, rootmoist, lakestor, groundwstor = (
+    float(getattr(before, name)[cell]) for name in before._fields[:7]
+)
+d_min, d_max, s_min, s_max, f_crit, f_evap, lag_sur, lag_gw, lag_river = (
+    float(field[cell]) for field in exact.default_parameters()
+)
+
+# %% [markdown]
+# The land's seasons are given by month. A day lies between the middles of two months.
+
+# %%
+month, following, share = int(today.month[0]), int(today.next_month[0]), float(today.share_next[0])
+land = {name: field.numpy()[..., cell] for name, field in exact.land._asdict().items()}
+flake, fveg, lai = (
+    (1 - share) * land[name][month] + share * land[name][following]
+    for name in ("flake", "fveg", "lai")
+)
+flake = max(flake, 1e-10)
+fveg = min(fveg, 1 - flake)
+fbare = 1 - flake - fveg
+
+# %% [markdown]
+# Precipitation is split into snow and rain. The pack melts by degree-days and holds 6 % of its
+# weight as water. Bare ground and leaves are wetted and dry again; what they cannot hold falls
+# through to the soil.
+
+# %%
+sky = data.forcing[["pr", "tas"]].sel(time=date)
+precip, tas = (float(data.basin.pack(sky[name])[cell]) for name in ("pr", "tas"))
+melt, pet = float(today.melt[0, cell]), float(today.pet[0, cell])
+frozen = melt < 0
+
+snowf = precip * SECONDS_PER_DAY * np.clip((276.45 - tas) / 4.4, 0, 1)
+rainf = precip * SECONDS_PER_DAY - snowf
+swe, wliq = (swe + wliq + snowf, 0.0) if frozen else (swe + snowf, wliq)
+melted = min(swe, max(melt, 0.0))
+smelt = max(wliq + melted - 0.06 * (swe - melted), 0.0)
+throu = 0.0
+for store, fraction, capacity in ((skinstor, fbare, 0.2), (canopystor, fveg, 0.2 * lai)):
+    water = (store / fraction if fraction else 0.0) + rainf + smelt  # on the surface's own area
+    wet = min(water, capacity) / capacity if capacity else 0.0
+    water -= min(wet * pet, water)
+    throu += max(water - capacity, 0.0) * fraction
+
+# %% [markdown]
+# The soil's capacity varies within the cell (the ARNO scheme): its smallest pores fill first, and
+# rain on what is full runs off. `level` is the capacity up to which the cell is full. A moist soil
+# drains slowly, a nearly full one fast. Runoff and drainage pass a linear reservoir each on their
+# way to the river.
+
+# %%
+wcap, wmin, wmax, shape = land["wcap"], land["wmin"], land["wmax"], 1 + land["bmod"]
+
+
+def unfilled(level):
+    """Share of the cell that is not full, to the power that its integral needs."""
+    return np.clip((wmax - level) / (wmax - wmin), 0, 1) ** shape
+
+
+room = max(1 - (rootmoist - wmin) / (wcap - wmin), 0) ** (1 / shape)
+level = rootmoist if rootmoist <= wmin else wmax - (wmax - wmin) * room
+full = level + throu
+stored = (wmax - wmin) / shape * (unfilled(level) - unfilled(full))
+qs = max(throu - max(wmin - rootmoist, 0) - stored, 0) if full > wmin else 0.0
+qs = max(throu - (wcap - rootmoist), 0) if full >= wmax else qs
+qs = throu if frozen else qs
+fast = max(rootmoist - s_max * wcap, 0) / (wcap - s_max * wcap)
+qsb = d_min * rootmoist / wcap + (d_max - d_min) * fast**1.5
+qsb = 0.0 if frozen or rootmoist <= s_min * wcap else min(qsb, rootmoist)
+
+levap = min(pet * flake, lakestor)
+qsl = (lakestor + (rainf + smelt) * flake + qs - levap) / (lag_sur + 1)
+qg = (groundwstor + qsb) / (lag_gw + 1)
+
+# %% [markdown]
+# The library computes the same for all cells at once, in TensorFlow, with transpiration and the
+# evaporation of the soil besides.
+
+# %%
+ours = {"rainf": rainf, "snowf": snowf, "smelt": smelt, "throu": throu}
+ours |= {"qs": qs, "qsb": qsb, "levap": levap, "qsl": qsl, "qg": qg}
+_, series = exact.run(today, state=before, variables=ours)
+compared = pd.DataFrame(
+    {"by hand": ours, "library": {name: series[name][0, cell] for name in ours}}
+)
+assert abs(compared["by hand"] - compared["library"]).max() < 1e-9
+print(f"{date:%Y-%m-%d}, largest difference: {abs(compared.diff(axis=1)).max().max():.0e} mm/d")
+compared.T
+
+# %% [markdown]
+# **Table. Fluxes of one cell on one day, mm d⁻¹.** Rain, snow and snowmelt; throughfall; surface
+# runoff and drainage; evaporation of lakes; overland flow and groundwater runoff into the river.
+# *Source: {{source}}.*
+#
 # ## Run all years
 #
 # One call runs all days and returns what is asked for, by HydroPy's names. The recurrence is
@@ -112,10 +222,14 @@ end, series = model.run(weather, state=settled, variables=wanted)
 # %% tags=["hide-input"]
 hydrographs.storage_layers(series, data.days, model.basin);
 # %% [markdown]
-# **Figure. The basin breathes once a year.** Soil holds most of the water; what changes with the
-# seasons is shared between soil, groundwater, surface water and rivers. *Source: Amazon twin, run
-# with HydroPy's own parameters.*
-#
+# **Figure. Where the basin keeps its water.** *Source: {{source}}, run with HydroPy's own
+# parameters.*
+
+# %% [markdown] tags=["amazon"]
+# The basin breathes once a year. Soil holds most of the water; what changes with the seasons is
+# shared between soil, groundwater, surface water and rivers.
+
+# %% [markdown]
 # The state at the end can be stored and continued: a run in two parts gives the same numbers, bit
 # for bit, as a run in one.
 
@@ -139,46 +253,53 @@ print(f"median NSE of {len(scores)} gauges: {scores['NSE'].median():.2f}")
 # %% tags=["hide-input"]
 hydrographs.hydrograph(pair, gauge);
 # %% [markdown]
-# **Figure. The gauge that drains most.** The model follows the seasons. *Source: Amazon twin.*
+# **Figure. Observed and simulated at {{gauge}}.** *Source: {{source}}.*
 
 # %% tags=["hide-input"]
 hydrographs.seasonal_hydrograph(pair, gauge);
 # %% [markdown]
-# **Figure. Early and high.** On the twin the untrained model's flood comes before the observed
-# one and rises above it. The paper found the same at Óbidos with real data, and names too little
-# evapotranspiration from March to May as a likely cause. *Source: Amazon twin.*
-#
+# **Figure. The year at {{gauge}}.** *Source: {{source}}.*
+
+# %% [markdown] tags=["amazon"]
+# Early and high: the model follows the seasons, but on the twin the untrained model's flood comes
+# before the observed one and rises above it. The paper found the same at Óbidos with real data, and
+# names too little evapotranspiration from March to May as a likely cause.
+
+# %% [markdown] tags=["truth"]
 # On the twin the cause can be looked up. The next table puts parts of the hidden truth into the
 # untrained model, one at a time.
 
-# %%
+# %% tags=["truth"]
 pd.options.display.float_format = "{:.2f}".format
-original.what_the_defaults_miss(data, gauge, first_year) if data.has("truth") else None
+original.what_the_defaults_miss(data, gauge, first_year)
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # **Table. What the defaults miss.** On the twin it is mostly the lag of overland flow: the truth
 # holds water on the surface for longer. Its potential evapotranspiration matters less for
-# discharge. This says nothing about the real river. *Source: Amazon twin.*
+# discharge. This says nothing about the real river. *Source: {{source}}.*
 
 # %% tags=["hide-input"]
 hydrographs.score_map(data.discharge, scores, model.basin);
 # %% [markdown]
-# **Figure. Where the untrained model does well.** *Source: Amazon twin.*
+# **Figure. Where the untrained model does well.** *Source: {{source}}.*
 
 # %% tags=["hide-input"]
 pd.options.display.float_format = "{:,.2f}".format
 scores.rename(index=inventory.name_of)
 
 # %% [markdown]
-# **Table. Scores of the untrained model.** The paper reports median NSEs of 0.59 (2013 to 2016) and
-# 0.63 (2003 to 2016) for its HydroPyNN on real data. The number above is the twin's: the truth was
-# made so that the defaults miss it, and a likeness confirms nothing.
+# **Table. Scores of the untrained model.** *Source: {{source}}.*
+
+# %% [markdown] tags=["amazon"]
+# The paper reports median NSEs of 0.59 (2013 to 2016) and 0.63 (2003 to 2016) for its HydroPyNN on
+# real data. The number above is the twin's: the truth was made so that the defaults miss it, and a
+# likeness confirms nothing.
 
 # %% tags=["hide-input"]
 hydrographs.hydrograph_grid(pair);
 
 # %% [markdown]
-# **Figure. All gauges.** *Source: Amazon twin.*
+# **Figure. All gauges.** *Source: {{source}}.*
 #
 # ```{exercise}
 # :label: rnn-single

@@ -67,11 +67,30 @@ pd.DataFrame(routing.EXAMPLE)
 # 4. add the eight shifted matrices up: the next inflow.
 #
 # The masks are made once. What is left for every time step has no loop over cells and no branch.
+# Here are the four moves in plain NumPy. A direction is a step of rows and columns, the first row
+# in the north.
+
+# %%
+directions = {"N": (-1, 0), "NE": (-1, 1), "E": (0, 1), "SE": (1, 1)}
+directions |= {"S": (1, 0), "SW": (1, -1), "W": (0, -1), "NW": (-1, -1)}
+drawing, outflow = np.array(routing.EXAMPLE), routing.EXAMPLE_OUTFLOW
+
+arrived = np.zeros_like(outflow)
+for name, step in directions.items():
+    mask = drawing == name  # 1: the cells that drain this way
+    leaving = outflow * mask  # 2: what leaves them
+    shifted = np.roll(leaving, step, axis=(0, 1))  # 3: one cell on, all at once
+    arrived += shifted  # 4
+arrived.astype(int)
+
+# %% [markdown]
+# The library does the same in TensorFlow, so that a gradient can pass.
 
 # %%
 example = routing.example_basin()
 masks = direction_masks(example)
 inflow = transfer_by_masks(routing.EXAMPLE_OUTFLOW, masks).numpy()
+assert (inflow == arrived).all()
 
 print("each cell has so many directions:", masks.sum(axis=0).astype(int).tolist())
 print(f"left all cells: {routing.EXAMPLE_OUTFLOW.sum():g}, arrived: {inflow.sum():g}")
@@ -128,7 +147,22 @@ print(f"a cell has at most {neighbours} upstream neighbours")
 print(f"masks: {8 * rows * columns} products a transfer, table: {basin.upstream.size} look-ups")
 
 # %% [markdown]
-# Both forms must move the same water to the same place, on 16 cells and on the whole basin.
+# The lines below say what a transfer is, and nothing about how to compute it fast: every cell hands
+# its outflow to the cell below, and a sink hands it to nobody.
+
+# %%
+outflow = np.random.default_rng(3).random(basin.size)  # m3 d-1
+arrived = np.zeros(basin.size)
+for cell in np.flatnonzero(~basin.sink):
+    arrived[basin.downstream[cell]] += outflow[cell]
+
+looked_up = transfer(tf.constant(outflow), model.network).numpy()
+difference = abs(looked_up - arrived).max()
+assert difference < 1e-12
+print(f"table against handing on, cell by cell: {difference:.0e} m3 d-1")
+
+# %% [markdown]
+# Masks and table must move the same water to the same place, on 16 cells and on the whole basin.
 
 
 # %%
@@ -139,7 +173,6 @@ def largest_difference(basin: Basin, outflow: np.ndarray) -> float:
     return abs(packed - basin.pack(on_grid)).max()
 
 
-outflow = np.random.default_rng(3).random(basin.size)  # m3 d-1
 print(f"4 x 4: {largest_difference(example, routing.EXAMPLE_OUTFLOW.ravel()):g}")
 print(f"study: {largest_difference(basin, outflow):.0e} m3 d-1 of up to 1 m3 d-1 a cell")
 
@@ -152,11 +185,10 @@ print(f"study: {largest_difference(basin, outflow):.0e} m3 d-1 of up to 1 m3 d-1
 # What leaves all cells is what arrives plus what the sinks let go.
 
 # %%
-arrived = transfer(tf.constant(outflow), model.network).numpy()
 released = outflow[basin.sink].sum()
 
-print(f"left {outflow.sum():.6f}, arrived {arrived.sum():.6f}, let go {released:.6f} m3 d-1")
-print(f"balance: {outflow.sum() - arrived.sum() - released:.0e} m3 d-1")
+print(f"left {outflow.sum():.6f}, arrived {looked_up.sum():.6f}, let go {released:.6f} m3 d-1")
+print(f"balance: {outflow.sum() - looked_up.sum() - released:.0e} m3 d-1")
 
 # %% [markdown]
 # ### The gradient runs upstream
@@ -208,11 +240,13 @@ for name, way in ways.items():
     inside = ((lag >= 0.05) & (lag <= 0.5)).mean()
     print(f"{name}: {lag.min():.2f} to {lag.max():.2f} d, {inside:.1%} of cells in 0.05 to 0.5 d")
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # On the twin the lags of the cascade's reservoirs fit the paper's range, those of the single
 # reservoir mostly do not. That is a hint that the paper kept the cascade, and no proof: the twin's
-# slopes and lakes, from which the lags follow, are not measured. The cascade is HydroPy's own and
-# our default.
+# slopes and lakes, from which the lags follow, are not measured.
+
+# %% [markdown]
+# The cascade is HydroPy's own and our default.
 #
 # ### A pulse from the farthest headwater
 #
@@ -239,7 +273,7 @@ figures.draw_hydrographs(pulses, path, distance, steps);
 # Share of the pulse that leaves four cells of the path each day; dots mark the peaks. Both panels
 # have the same total lag in every cell.
 #
-# *Source: Amazon twin, network and default lags of the study; the pulse is constructed.*
+# *Source: {{source}}, network and default lags of the study; the pulse is constructed.*
 
 # %%
 timings = {name: routing.pulse_timing(pulse, path) for name, pulse in pulses.items()}
@@ -275,7 +309,7 @@ figures.draw_arrival(timings, {name: way.substeps for name, way in ways.items()}
 # limit set by the sub-steps (dashed), for every cell of the path. With one step a day the limit
 # itself is so slow that it holds the bulk back.
 #
-# *Source: Amazon twin, network and default lags of the study; the pulse is constructed.*
+# *Source: {{source}}, network and default lags of the study; the pulse is constructed.*
 #
 # ```{exercise} Mean time in a cell
 # :label: transfer-residence
@@ -310,15 +344,17 @@ print(f"median over all cells: {np.median(to_outlet):.0f} d")
 figures.map_travel_time(basin, to_outlet, path, steps);
 
 # %% [markdown]
-# **Figure. With HydroPy's default lags, river water from the farthest Andes needs months to the
-# mouth.** Mean time from leaving a cell to leaving the domain; the land's stores come on top. The
-# line is the path of the pulse; its dots are the cells of the hydrographs, with the number of cells
-# from the pulse. Colours step where two catchments meet: neighbours can be weeks apart.
-#
-# *Source: Amazon twin. The network follows the real river courses; slopes, lakes and wetlands,
-# which set the lags, are plausible but not measured. The lags are HydroPy's defaults, not the
-# twin's truth.*
-#
+# **Figure. How long river water is on its way, with HydroPy's default lags.** Mean time from
+# leaving a cell to leaving the domain; the land's stores come on top. The line is the path of the
+# pulse; its dots are the cells of the hydrographs, with the number of cells from the pulse. Colours
+# step where two catchments meet: neighbours can be weeks apart. *Source: {{source}}.*
+
+# %% [markdown] tags=["amazon"]
+# From the farthest Andes river water needs months to the mouth. The network follows the real river
+# courses; slopes, lakes and wetlands, which set the lags, are plausible but not measured. The lags
+# are HydroPy's defaults, not the twin's truth.
+
+# %% [markdown]
 # ## What to keep
 #
 # - A routing step is a linear map. Masks and table are two ways to write it, and its gradient is

@@ -24,8 +24,7 @@
 # - compare schemes by gauge and box, against the best score that noisy observations allow;
 # - tell a good simulation from a recovered truth.
 #
-# You need {doc}`02_hydropy_rnn` and the idea of gradient descent. The captions describe the
-# published page, which shows the Amazon twin.
+# You need {doc}`02_hydropy_rnn` and the idea of gradient descent.
 
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study the schemes are compared on
@@ -34,7 +33,10 @@ live_steps: int = 3  # steps of training shown live, and made where no weights a
 retrain: bool = False  # train every scheme in full instead of loading weights; hours
 
 # %% tags=["hide-input"]
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from hybridlib.analysis import evaporation, recovery, schemes
@@ -42,13 +44,17 @@ from hybridlib.experiments import moselle
 from hybridlib.figures import maps, style
 from hybridlib.figures import schemes as figures
 from hybridlib.findings import claims
+from hybridlib.hydropy.backend import keras, tf
 from hybridlib.learning import comparison, evaluation
-from hybridlib.learning.schemes import TRUTH
+from hybridlib.learning.problem import build_problem
+from hybridlib.learning.schemes import TRUTH, find_scheme
+from hybridlib.learning.settings import Settings
+from hybridlib.learning.training import Fit
+from hybridlib.study.splits import Period
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
 data = open_or_make(study)
-twin = data.has("truth")
 names = comparison.possible_schemes(data)
 print(f"{data.attrs['title']} ({data.attrs['source']}): {data.basin.size} cells")
 
@@ -90,9 +96,12 @@ schemes.scheme_table(names, evaporation.reference_pet(data))
 #
 # ## Weights, kept or made here
 #
+# A scheme of which no weights are kept for this very study makes a few steps here, which shows that
+# the page works and nothing about the schemes.
+
+# %% [markdown] tags=["amazon"]
 # Trained weights of the Amazon twin come with this book, with the members that Table S5 lists: the
-# same training from other starts. A study they do not belong to has none: then each scheme makes a
-# few steps here, which shows that the page works and nothing about the schemes.
+# same training from other starts.
 
 # %%
 folders = comparison.find_or_train(data, runs, live_steps, retrain)
@@ -112,14 +121,49 @@ print(f"training years {split.train}, validation years {split.validation}")
 # ## Learning, live
 #
 # The same training in small: the first training years only, a few steps of {term}`Adam`, from the
-# start. Every step runs the basin forwards through all days and the gradient back through them.
+# start. Where there is gravimetry, storage trains, too, and the years reach into its baseline.
+
+# %%
+scheme, last = "hybrid_q", min(split.train.first + 2, split.train.last)
+
+# %% tags=["twsa"]
+scheme, last = "hybrid_qs", max(last, int(data.twsa.attrs["baseline_first"][:4]))
+
+# %% [markdown]
+# A step runs the basin forwards through all days, compares with gauges and boxes, and sends the
+# gradient back through all days to every weight of the network. A gradient longer than 1 is
+# shortened to 1. The learning rate rises over ten steps and then halves every 45.
+
+# %%
+short = replace(split, train=Period(split.train.first, last))
+problem = build_problem(data, find_scheme(scheme), short, last)
+
+
+def gradient_step(learner, adam, objective, step):
+    """Move the weights once; return discharge and storage as they were simulated before."""
+    weights = learner.trainable_variables
+    with tf.GradientTape() as tape:
+        simulated = problem.predict([learner])
+        loss = objective(*simulated)["loss"]
+    gradient, _ = tf.clip_by_global_norm(tape.gradient(loss, weights), 1.0)
+    adam.learning_rate = 0.01 * 0.5 ** (step / 45) * min(1, (step + 1) / 10)
+    adam.apply(gradient, weights)
+    return simulated
+
+
+objective = problem.objective(short.train)
+learner, adam = problem.learner(seed=0), keras.optimizers.Adam()
+seen = [gradient_step(learner, adam, objective, step) for step in range(live_steps)]
+seen.append(problem.predict([learner]))
 
 # %%
 pd.options.display.float_format = "{:.3f}".format
-comparison.train_live(data, "hybrid_qs" if "hybrid_qs" in names else "hybrid_q", live_steps)
+live = pd.DataFrame([{k: float(v) for k, v in objective(*one).items()} for one in seen])
+live.columns = ["loss", "mean NSE of Q", "mean NSE of TWSA"]
+live.rename_axis("steps")
 
 # %% [markdown]
-# **Table. The loss falls from step to step.** *Source: Amazon twin.*
+# **Table. The loss falls from step to step.** *Source: {{source}}.*
 #
 # ## When to stop
 #
@@ -127,6 +171,44 @@ comparison.train_live(data, "hybrid_qs" if "hybrid_qs" in names else "hybrid_q",
 # has two phases. The first one fits the first years of the training period and watches the loss
 # of its last ones, which are held out: it *chooses* a number of steps. The second one starts again
 # and makes that many steps on all of the training period. The validation years are never read.
+#
+# In small, on the same few years:
+
+# %%
+inner = short.inner()  # the training years, split once more
+fitted, watched = problem.objective(inner.train), problem.objective(inner.validation)
+
+learner, adam, held_out = problem.learner(seed=0), keras.optimizers.Adam(), []
+for step in range(live_steps + 1):
+    simulated = gradient_step(learner, adam, fitted, step)
+    held_out.append(float(watched(*simulated)["loss"]))  # never trains
+chosen = max(1, int(np.argmin(held_out)))
+
+refitted, adam = problem.learner(seed=0), keras.optimizers.Adam()  # from the start again
+for step in range(chosen):
+    gradient_step(refitted, adam, objective, step)
+print(f"fitted {inner.train}, watched {inner.validation}: {chosen} steps chosen, of {live_steps}")
+
+# %% [markdown]
+# The library does the same with checkpoints, with several members side by side, and with patience:
+# it stops choosing once 15 steps have brought nothing better.
+
+# %%
+fit = Fit(problem, Settings(scheme, str(data.path), epochs=live_steps))
+while not fit.done:
+    fit.step()
+pairs = zip(refitted.parameters(), fit.learners[0].parameters(), strict=True)
+apart = max(float(tf.reduce_max(abs(ours / theirs - 1))) for ours, theirs in pairs)
+theirs = pd.DataFrame(fit.history).groupby("phase")
+losses = [*held_out, *live.loss[:chosen]]
+library = [*theirs.get_group("choose").held_out_0, *theirs.get_group("fit").loss_0]
+
+assert fit.chosen == [chosen] and np.allclose(losses, library, rtol=1e-5)
+print(f"largest difference of a loss: {np.abs(np.subtract(losses, library)).max():.0e}")
+print(f"largest difference of a learned parameter: {apart:.0e} of its value")
+
+# %% [markdown]
+# Now the kept runs, in full.
 
 # %% tags=["hide-input"]
 figures.training_curves(trained);
@@ -136,7 +218,7 @@ figures.training_curves(trained);
 # line rises while the dashed one falls, the model has begun to learn what does not last. Where the
 # chosen number is the most that was allowed, nothing was chosen: the scheme was still learning.
 # The level of Hybrid(Q) does not compare with the others: its loss has no storage in it. *Source:
-# Amazon twin.*
+# {{source}}.*
 
 # %%
 schemes.hyperparameters(trained)
@@ -145,25 +227,27 @@ schemes.hyperparameters(trained)
 # **Table S5. How each scheme was trained.** Read from the runs' own records. The paper makes up to
 # 300 iterations at one small learning rate; ours begins with a larger rate that halves every few
 # steps. Free parameters are logits, so they take larger steps than weights.
-#
+
+# %% [markdown] tags=["amazon", "runs"]
 # Is the faster schedule a loss? One scheme was trained both ways, by the paper's schedule and by
 # ours, to compare the loss over the training years at the end.
 
-# %%
+# %% tags=["amazon", "runs"]
 pd.options.display.float_format = "{:.4f}".format
 pair = {"the paper's": "data/runs/paper/hybrid_qs", "ours": f"{runs}/hybrid_qs"}
 comparison.schedules(data, pair)
 
-# %% [markdown]
+# %% [markdown] tags=["amazon", "runs"]
 # Our schedule is the best of seven that were tried, on this scheme, this start and these training
 # years; the paper's was taken as it is. So the table says that the faster one loses nothing here.
 # It does not say that it is the better one.
 #
 # **Table. How one start of Hybrid(Q,S) ended under two schedules.** Loss and mean NSE of the
 # training years before the last step. Hours do not compare exactly: our members ran side by side
-# and chose their steps, the paper's schedule ran alone and did not. *Source: Amazon twin, read from
+# and chose their steps, the paper's schedule ran alone and did not. *Source: {{source}}, read from
 # the runs' own histories.*
-#
+
+# %% [markdown]
 # ## Five schemes, one comparison
 #
 # Each scheme runs through all years. Scores are taken at every gauge and box in the validation
@@ -172,8 +256,15 @@ comparison.schedules(data, pair)
 # %%
 pairs = comparison.simulate_all(trained)
 scores = {title: evaluation.score(pair, split) for title, pair in pairs.items()}
-ceiling = recovery.truth_scores(data, trained["HydroPyNN"].problem) if twin else None
-medians = comparison.medians(scores | ({TRUTH: ceiling} if twin else {}))
+judged, ceiling, true = dict(scores), None, None  # the last two are known on a twin
+
+# %% tags=["truth"]
+ceiling = recovery.truth_scores(data, trained["HydroPyNN"].problem)
+judged[TRUTH] = ceiling
+
+# %%
+pd.options.display.float_format = "{:.4f}".format
+medians = comparison.medians(judged)
 medians
 
 # %% tags=["hide-input"]
@@ -182,26 +273,34 @@ figures.score_boxes(scores, ceiling=ceiling);
 # %% [markdown]
 # **Figure 5. What each way of learning is worth.** {term}`NSE` in the validation years. A box holds
 # the middle half of gauges or boxes; the number is the median; whiskers reach 1.5 times the box's
-# length; ◂ counts values beyond the left rim. The dashed line is the score of the truth itself
-# against its noisy observations: no model can be expected beyond it. *Source: Amazon twin.*
-#
+# length; ◂ counts values beyond the left rim. *Source: {{source}}.*
+
+# %% [markdown] tags=["truth"]
+# The dashed line is the score of the truth itself against its noisy observations: no model can be
+# expected beyond it.
+
+# %% [markdown]
 # (verdicts-04)=
-# ### What the paper found, and what we find on the twin
+# ### What the paper found, and what we find
 #
+# Numbers are medians over gauges and boxes, mean over the members. The verdict is computed from the
+# table above: a difference of 0.02 or less is called undecided. The limit is our choice. "Not
+# reproduced" can also mean that the opposite was found: read the two medians.
+
+# %% [markdown] tags=["amazon"]
 # The paper's numbers are medians over 24 gauges and 56 boxes of the real Amazon, mean of ten
-# repeats. Ours are medians on the twin, mean over the members. The verdict is computed from the
-# table above: a difference of 0.02 or less is called undecided. The limit is our choice. Where the
-# weaker scheme already lies within 0.02 of the truth's own score, the twin cannot test the claim.
-# "Not reproduced" can also mean that the opposite was found: read the two medians.
+# repeats. Where the weaker scheme already lies within 0.02 of the truth's own score, the twin
+# cannot test the claim.
 
 # %%
 comparison.caution(trained)
 claims.verdicts("schemes", schemes.measures(medians))
 
 # %% [markdown]
-# **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, real
-# Amazon; "here" and the verdict Amazon twin. The levels of the two do not compare.*
-#
+# **Table. Findings and verdicts.** *Source: "the paper found" and "its numbers" the paper, its own
+# basin; "here" and the verdict {{source}}. The levels of the two do not compare.*
+
+# %% [markdown] tags=["truth"]
 # The twin is kinder than the world in four ways: weather and rivers have no error; storage follows
 # HydroPy's equations; the true parameters are smooth functions of the very attributes the network
 # reads; and the true error of PET depends only on the weather the other network reads. So even the
@@ -215,30 +314,32 @@ figures.score_boxes(scores, ("KGE", "RMSE"), ceiling);
 # %% [markdown]
 # **Figure S4. The same by {term}`KGE` and RMSE.** Read the KGE of storage with care: an
 # {term}`anomaly <TWSA>` has a mean near zero by definition, so the ratio of means in the KGE is
-# badly defined, and one box can score anything because of it. *Source: Amazon twin.*
+# badly defined, and one box can score anything because of it. *Source: {{source}}.*
 
 # %% tags=["hide-input"]
-largest = str(data.discharge.station.values[int(data.discharge.cell_area.argmax("station"))])
-figures.hydrographs(pairs, largest, split.validation);
+figures.hydrographs(pairs, data.gauge(), split.validation);
 
 # %% [markdown]
-# **Figure. The gauge that drains most, in the validation years.** Gaps are missing days.
-# *Source: Amazon twin.*
+# **Figure. {{gauge}}, the gauge that drains most, in the validation years.** Gaps are missing days.
+# *Source: {{source}}.*
 #
 # ## What was learned
 #
 # Parameters keep their names and units in training, and stay in their ranges. So what was learned
 # can be read.
 
+# %% tags=["truth"]
+true = recovery.true_parameters(data)
+
 # %% tags=["hide-input"]
-true = recovery.true_parameters(data) if twin else None
 schemes.parameter_summary(trained, true)
 
 # %% [markdown]
 # **Table 1. The nine parameters.** Median over the cells: HydroPy's own values first, then those
-# of every trained scheme, last the hidden truth of the twin. Names and ranges are the paper's.
-# *Source: Amazon twin.*
-#
+# of every trained scheme, and last a twin's hidden truth. Names and ranges are the paper's.
+# *Source: {{source}}.*
+
+# %% [markdown] tags=["truth"]
 # ## Was the truth recovered?
 #
 # A high score says that discharge and storage were met. It does not say that they were met for
@@ -246,86 +347,88 @@ schemes.parameter_summary(trained, true)
 # {term}`equifinality` {cite}`beven2006`. With real data there is no way to know. On the twin there
 # is.
 
-# %%
-recovered = recovery.parameter_recovery(data, trained) if twin else None
-schemes.readable(recovered["correlation"]) if twin else print("real data: the truth is not known")
+# %% tags=["truth"]
+recovered = recovery.parameter_recovery(data, trained)
+schemes.readable(recovered["correlation"])
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # **Table. Correlation of learned and true fields, from cell to cell.** A dash: the field is the
 # same everywhere. The lags of HydroPyNN are HydroPy's own estimates from the land surface, which
-# the truth was made from. *Source: Amazon twin.*
+# the truth was made from. *Source: {{source}}.*
 
-# %%
-schemes.readable(recovered["RMSE"]) if twin else None
+# %% tags=["truth"]
+schemes.readable(recovered["RMSE"])
 
-# %%
-recovery.nearer_than_default(recovered).to_frame() if twin else None
+# %% tags=["truth"]
+recovery.nearer_than_default(recovered).to_frame()
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # **Tables. RMSE of learned against true fields, in each parameter's unit (Table 1), and how many
 # parameters came nearer to the truth than HydroPy's own values.** Compare each column with that of
 # HydroPyNN, the untrained one, and look for parameters whose error grew. If they are those of
 # evaporation, and only in schemes with a wrong PET, they make up for it. If they grew with the
 # learned PET, too, the observations do not fix them. The count does not say how far off the others
 # are. `s_min` is not counted: it only switches slow drainage on and off, so its gradient is zero
-# and it stays where it started. *Source: Amazon twin.*
+# and it stays where it started. *Source: {{source}}.*
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "truth"]
 compared = [title for title in ("HydroPyNN(Q,S)", "Hybrid(Q,S)") if title in trained]
 shown = {title: trained[title] for title in compared or list(trained)[1:]}
-rows = [recovery.parameter_fields(data, shown, name) for name in ("f_crit", "lag_sur") if twin]
-maps.field_maps(rows, ["truth", *shown]) if twin else None;
+rows = [recovery.parameter_fields(data, shown, name) for name in ("f_crit", "lag_sur")]
+maps.field_maps(rows, ["truth", *shown]);
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # **Figure. Learned number by number, or through the landscape.** Top: the critical soil moisture
 # `f_crit`. Bottom: the lag of overland flow `lag_sur`. Left: the truth. Middle: each cell has its
 # own parameters, moved by the gauges below it and the box above it. Right: the same observations,
-# but one rule from attributes for all cells. *Source: Amazon twin.*
-#
+# but one rule from attributes for all cells. *Source: {{source}}.*
+
+# %% [markdown] tags=["truth", "twsa", "radiation"]
 # ### The learned evaporation demand
 #
 # The truth's PET departs from Penman–Monteith in a known way, with humidity and wind. The
 # replacement network was never shown that. It saw weather, attributes and, through the loss,
 # discharge and storage.
 
-# %%
-plus = trained.get("Hybrid(Q,S)+")
-errors = recovery.pet_errors(data, plus) if twin and plus else None
-schemes.readable(recovery.pet_recovery(data, errors, split.validation)) if errors else None
+# %% tags=["truth", "twsa", "radiation"]
+errors = recovery.pet_errors(data, trained["Hybrid(Q,S)+"])
+schemes.readable(recovery.pet_recovery(data, errors, split.validation))
 
-# %% [markdown]
+# %% [markdown] tags=["truth", "twsa", "radiation"]
 # **Table. Error of PET in the validation years.** Row `reference`: Penman–Monteith as it is. Row
 # `learned`: with the network's correction. $r$ compares learned and true corrections: over all
-# days and cells, of the basin mean from day to day, of the mean from cell to cell. *Source: Amazon
-# twin.*
+# days and cells, of the basin mean from day to day, of the mean from cell to cell. *Source:
+# {{source}}.*
 
-# %% tags=["hide-input"]
-means = [recovery.mean_pet_errors(data, errors, split.validation)] if errors else []
+# %% tags=["hide-input", "truth", "twsa", "radiation"]
+means = [recovery.mean_pet_errors(data, errors, split.validation)]
 titles = ["truth", "learned", "learned − truth"]
-maps.field_maps(means, titles, cmap="BrBG", centred=True) if means else None;
+maps.field_maps(means, titles, cmap="BrBG", centred=True);
 
-# %% [markdown]
+# %% [markdown] tags=["truth", "twsa", "radiation"]
 # **Figure. What should be added to Penman–Monteith, and what was.** Mean of the validation years.
-# *Source: Amazon twin.*
-#
+# *Source: {{source}}.*
+
+# %% [markdown] tags=["twsa", "radiation"]
 # ## Half the digits
 #
 # The replacement network can compute in {term}`bfloat16`: the range of float32 with 8 significant
 # bits instead of 24. Processors that have it run convolutions several times faster, others run them
 # slower. What does it do to the loss? PET of some months is corrected in both.
 
-# %%
+# %% tags=["twsa", "radiation"]
 pd.options.display.float_format = "{:.6f}".format
-comparison.loss_by_precision(plus) if plus else print("no replacement network in these schemes")
+comparison.loss_by_precision(trained["Hybrid(Q,S)+"])
 
-# %% [markdown]
+# %% [markdown] tags=["twsa", "radiation"]
 # **Table. Loss of the first training year with both precisions in its first four months**, and the
 # largest change of PET on any day in any cell, mm d⁻¹. Weights and physics stay in float32.
-# *Source: Amazon twin.*
-#
+# *Source: {{source}}.*
+
+# %% [markdown]
 # ## A real basin: the Moselle
 #
-# The twin flatters a method: its truth is HydroPy. So two schemes were trained on measured
+# A twin flatters a method: its truth is HydroPy. So two schemes were trained on measured
 # discharge of the Moselle at Perl (mHM's test domain; {doc}`00_verification` has the untrained
 # model; its river lengths come from the original's formula, here they come from the longitudes,
 # which lowers the untrained score a little). There is one gauge, no gravimetry, and two years to
