@@ -269,19 +269,16 @@ def importance(explained: xr.Dataset) -> xr.DataArray:
     return mean.isel(attribute=order)
 
 
-def importance_table(
-    explained: xr.Dataset, members: Sequence[xr.Dataset] = (), true: xr.Dataset | None = None
-) -> pd.DataFrame:
+def importance_table(explained: xr.Dataset, members: Sequence[xr.Dataset] = ()) -> pd.DataFrame:
     """List every attribute's importance, the most important first.
 
     Args:
         explained: of :func:`expected_gradients`.
         members: the same of every member alone.
-        true: of :func:`true_shares`.
 
     Returns:
         One row an attribute, with importance and its sampling error (mean standard error of a
-        cell's share), of each member alone, and in the truth; in the parameter's unit.
+        cell's share), and that of each member alone; in the parameter's unit.
     """
     found = importance(explained)
     names = found.attribute.values
@@ -291,8 +288,6 @@ def importance_table(
     }
     for k, one in enumerate(members):
         columns[f"member {k}"] = abs(one.share).mean("cell").sel(attribute=names).values
-    if true is not None:
-        columns["truth"] = abs(true.share).mean("cell").sel(attribute=names).values
     return pd.DataFrame(columns, index=pd.Index(names, name="attribute"))
 
 
@@ -378,12 +373,12 @@ class Types(NamedTuple):
     names: dict[int, str]
 
 
-def vegetation_types(study: Study) -> Types | None:
-    """Read a study's own vegetation types; None where it has none."""
-    surface = study.landsurface
+def vegetation_types(study: Study) -> Types:
+    """Read a study's own vegetation types; without any, every cell is of the same."""
+    surface, basin = study.landsurface, study.basin
     if "vegetation_type" not in surface:
-        return None
-    field, basin = surface.vegetation_type, study.basin
+        return Types(np.ones(int(basin.land.sum()), int), {1: "every cell"})
+    field = surface.vegetation_type
     words = [word.replace("_", " ") for word in field.attrs["flag_meanings"].split()]
     flags = np.ravel(field.attrs["flag_values"]).tolist()
     return Types(basin.pack(field)[basin.land], dict(zip(flags, words, strict=True)))
@@ -413,16 +408,14 @@ def measures(study: Study, explained: xr.Dataset) -> dict[str, float | str]:
 
     Args:
         study: the prepared study.
-        explained: of :func:`expected_gradients`, for f_crit.
+        explained: of :func:`expected_gradients`.
 
     Returns:
-        Without what the study has no vegetation types or no cells of the kind for.
-
-    Raises:
-        InputError: shares of another parameter.
+        Without what the study has no vegetation types or no cells of the kind for; nothing for
+        another parameter.
     """
     if explained.attrs["parameter"] != "f_crit":
-        raise InputError(f"shares are of {explained.attrs['parameter']}; the paper explains f_crit")
+        return {}
     basin, attributes, value = study.basin, study.attributes, explained.value.values
     temperature, height = (basin.pack(attributes[n])[basin.land] for n in ("temp_avg", "height"))
     plants, warmth = group_share(explained).values, explained.share.sel(attribute="temp_avg").values
@@ -459,9 +452,6 @@ def _order(explained: xr.Dataset) -> dict[str, float | str]:
 def _low_plants_and_forest(study: Study) -> tuple[np.ndarray, np.ndarray]:
     """Cells with land under shrub or grass, and under forest; none without vegetation types."""
     types = vegetation_types(study)
-    if types is None:
-        nowhere = np.zeros(int(study.basin.land.sum()), bool)
-        return nowhere, nowhere
     low = [flag for flag, word in types.names.items() if "grass" in word or "shrub" in word]
     forest = [f for f, word in types.names.items() if "forest" in word and "savanna" not in word]
     return np.isin(types.flag, low), np.isin(types.flag, forest)

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hybridlib.analysis.inventory import name_of
 from hybridlib.learning.objective import months_of
 from hybridlib.learning.run import Run
 from hybridlib.study.basin import Basin
 from hybridlib.study.instruments import box_weights
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
-from hybridlib.study.splits import Period
+from hybridlib.study.splits import Period, Split
 from hybridlib.study.store import Study
 
 SUB_BASINS = {
@@ -126,12 +127,20 @@ def find_catchment(study: Study, gauge: str, name: str = "") -> Catchment:
 
 
 def find_sub_basins(study: Study) -> dict[int, Catchment]:
-    """The sub-basins of :data:`SUB_BASINS` whose gauge a study has, by number."""
-    stations = set(study.discharge.station.values)
+    """Sub-basins of a study, by number.
+
+    Those of :data:`SUB_BASINS` whose gauge it has; without any, the land above each of its gauges,
+    of the nine at most that drain most, the largest first.
+    """
+    gauges = study.discharge
+    named = {n: pair for n, pair in SUB_BASINS.items() if pair[1] in gauges.station.values}
+    if not named:
+        order = np.argsort(-gauges.cell_area.values, kind="stable")[: len(SUB_BASINS)]
+        stations = [str(name) for name in gauges.station.values[order]]
+        named = {n: (name_of(station), station) for n, station in enumerate(stations, 1)}
     return {
         number: find_catchment(study, gauge, f"{number} {river}")
-        for number, (river, gauge) in SUB_BASINS.items()
-        if gauge in stations
+        for number, (river, gauge) in named.items()
     }
 
 
@@ -437,14 +446,25 @@ def counted_years(observed: xr.Dataset, period: Period) -> xr.DataArray:
     return (known.notnull() & inside).transpose("year", "catchment")
 
 
-def require_years(observed: xr.Dataset, catchment: str, period: Period) -> None:
-    """Refuse a period without a complete observed year in a catchment.
+def chosen_years(text: str, observed: xr.Dataset, catchment: str, split: Split) -> Period:
+    """Years like "2013-2016"; by default those that validate.
+
+    Where none of these has a complete observed budget in the catchment, by default all that train
+    or validate.
+
+    Args:
+        text: years, or nothing.
+        observed: of :func:`annual_budget`.
+        catchment: its name.
+        split: of the schemes.
 
     Raises:
-        InputError: with the years there are.
+        InputError: no complete year in the period; with the years there are.
     """
-    if counted_years(observed, period).sel(catchment=catchment).any():
-        return
+    wanted = [Period.parse(text)] if text else [split.validation, split.whole]
+    for period in wanted:
+        if counted_years(observed, period).sel(catchment=catchment).any():
+            return period
     whole = counted_years(observed, Period(*map(int, observed.year.values[[0, -1]])))
     found = observed.year.values[whole.sel(catchment=catchment)]
     raise InputError(
@@ -522,7 +542,10 @@ def method_error(ledger: Ledger, series: xr.Dataset, years: xr.DataArray) -> pd.
 
 
 def catchment_table(study: Study, ledger: Ledger, years: xr.DataArray) -> pd.DataFrame:
-    """List gauge, areas, share inside boxes and the number of years that count."""
+    """List gauge, areas, share inside boxes and the number of years that count.
+
+    What is known of no catchment has no column.
+    """
     gauges = study.discharge.sel(station=[one.gauge for one in ledger.catchments])
     boxes = ledger.observed_boxes
     cover = np.nan if boxes is None else box_cover(ledger.basin, ledger.cells, boxes).sum(axis=1)
@@ -533,7 +556,8 @@ def catchment_table(study: Study, ledger: Ledger, years: xr.DataArray) -> pd.Dat
         "in boxes (%)": 100.0 * cover,
         "years": years.sum("year").values,
     }
-    return pd.DataFrame(columns, pd.Index(years.catchment.values, name="catchment"))
+    table = pd.DataFrame(columns, pd.Index(years.catchment.values, name="catchment"))
+    return table.dropna(axis=1, how="all")
 
 
 def mean_evapotranspiration(

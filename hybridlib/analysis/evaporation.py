@@ -238,20 +238,21 @@ def region_table(study: Study, maps: xr.Dataset) -> pd.DataFrame:
 
 
 def weather_links(
-    study: Study, season: pd.DataFrame, maps: xr.Dataset, period: Period
+    study: Study, season: pd.DataFrame, maps: xr.Dataset, period: Period, cells: np.ndarray
 ) -> pd.DataFrame:
     """Correlation of every PET with the weather, over the year and from cell to cell.
 
     Args:
         study: the prepared study.
         season: of :func:`climatology`; compared with the basin mean of each day of the year.
-        maps: of :func:`annual_maps`; compared with mean weather over the lowland cells.
+        maps: of :func:`annual_maps`; compared with mean weather.
         period: years that count.
+        cells: that are compared, True in (cell,).
 
     Returns:
         One row a field; columns (how, variable).
     """
-    basin, cells = study.basin, regions(study)["lowland"]
+    basin = study.basin
     inside = _inside(study.forcing, period)
     names = {name: label for name, label in WEATHER.items() if name in inside}
     weather = xr.Dataset(
@@ -330,7 +331,7 @@ class Compared(NamedTuple):
         season: of :func:`climatology`.
         region: of :func:`region_table`.
         links: of :func:`weather_links`.
-        distance: of :func:`distance_to_truth`; None without a truth.
+        distance: of :func:`distance_to_truth`.
     """
 
     title: str
@@ -338,7 +339,7 @@ class Compared(NamedTuple):
     season: pd.DataFrame
     region: pd.DataFrame
     links: pd.DataFrame
-    distance: pd.DataFrame | None = None
+    distance: pd.DataFrame
 
     @property
     def four(self) -> list[str]:
@@ -374,8 +375,7 @@ def measures(compared: Compared) -> dict[str, float]:
         found |= {f"r with {name}, {t}": links.loc[t, (BY_CELL, name)] for t in (four[-1], LOW)}
     if TRUTH in season:
         found[f"{LOW} less the truth"] = season[LOW].mean() - season[TRUTH].mean()
-    if compared.distance is not None:
-        named = {"RMSE, days and cells": "RMSE to the truth", "r, mean by cell": "r of the map"}
-        for column, name in named.items():
-            found |= {f"{name}, {t}": compared.distance.loc[t, column] for t in four}
+    named = {"RMSE, days and cells": "RMSE to the truth", "r, mean by cell": "r of the map"}
+    for column, name in named.items():
+        found |= {f"{name}, {t}": compared.distance.loc[t, column] for t in four}
     return {name: float(value) for name, value in found.items()}

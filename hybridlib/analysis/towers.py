@@ -42,7 +42,7 @@ MEASURES = (
 """What :func:`agreement` tells beside the number of days."""
 
 
-def find_towers(study: Study, folder: Path | str = "") -> xr.Dataset | None:
+def find_towers(study: Study, folder: Path | str = "") -> xr.Dataset:
     """The towers of a study: read from files, or derived from a twin's truth.
 
     Args:
@@ -51,18 +51,17 @@ def find_towers(study: Study, folder: Path | str = "") -> xr.Dataset | None:
 
     Returns:
         As :func:`~hybridlib.study.sources.lba.read_towers` or
-        :func:`~hybridlib.twin.towers.twin_towers`; None where there is neither.
+        :func:`~hybridlib.twin.towers.twin_towers`.
 
     Raises:
-        InputError: a folder with real data for a twin, or files that cannot be used.
+        InputError: a folder with real data for a twin, files that cannot be used, or neither files
+            nor a truth.
     """
     if folder and study.attrs.get("source") == "twin":
         raise InputError(
             f"{folder}: real towers for {study.path}, which is a twin; twin and real never mix"
         )
-    if folder:
-        return read_towers(study, folder)
-    return twin_towers(study) if study.has("truth") else None
+    return read_towers(study, folder) if folder else twin_towers(study)
 
 
 def at_towers(towers: xr.Dataset, fields: Mapping[str, xr.Dataset]) -> xr.DataArray:
@@ -70,7 +69,7 @@ def at_towers(towers: xr.Dataset, fields: Mapping[str, xr.Dataset]) -> xr.DataAr
 
     Args:
         towers: of :func:`find_towers`.
-        fields: "evap" of :func:`hybridlib.learning.comparison.simulate_fields`, by title. The
+        fields: "evap" of :meth:`hybridlib.learning.run.Run.simulate`, by title. The
             truth of a twin is added.
     """
     cells = towers.cell.values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 import xarray as xr
@@ -10,6 +10,8 @@ import xarray as xr
 from hybridlib.analysis.inventory import name_of
 from hybridlib.experiments.results import PARTS, paired, part_of
 from hybridlib.learning.schemes import SCHEMES
+from hybridlib.study.splits import trained_neighbours
+from hybridlib.study.store import Study
 
 
 def parts_table() -> pd.DataFrame:
@@ -26,15 +28,23 @@ def parts_table() -> pd.DataFrame:
     return table.set_index(["split", "part"])
 
 
-def groups_table(neighbours: pd.DataFrame) -> pd.DataFrame:
+def groups_table(study: Study, groups: Iterable[Sequence[str]]) -> pd.DataFrame:
     """List the gauges of every fold, names shortened, and what trained gauges tell of them.
 
     Args:
-        neighbours: of :func:`hybridlib.experiments.results.neighbours`, for one experiment.
+        study: the prepared study.
+        groups: names of the gauges held out together, a group a fold.
+
+    Returns:
+        A row (fold, station), of :func:`hybridlib.study.splits.trained_neighbours`.
     """
-    table = neighbours.sort_values(["fold", "station"]).drop(columns="experiment")
-    table["area measured"] = table["area measured"].map("{:.0%}".format)
-    return table.assign(station=table.station.map(name_of)).set_index(["fold", "station"])
+    cells, stations = study.gauge_cells, [str(name) for name in study.discharge.station.values]
+    tables = {
+        fold: trained_neighbours(study.basin, cells, stations, group).rename(index=name_of)
+        for fold, group in enumerate(groups, 1)
+    }
+    table = pd.concat(tables, names=["fold"])
+    return table.assign(**{"area measured": table["area measured"].map("{:.0%}".format)})
 
 
 def readable_tests(table: pd.DataFrame) -> pd.DataFrame:

@@ -431,19 +431,6 @@ def write(matrix: Matrix) -> xr.Dataset:
     return results
 
 
-def read_neighbours(folder: Path | str, experiment: str) -> pd.DataFrame:
-    """The table of :func:`neighbours` that :func:`write` kept, for one experiment.
-
-    Raises:
-        InputError: there is none.
-    """
-    path = from_project(folder) / NEIGHBOURS
-    if not path.is_file():
-        raise InputError(f"{path}: no results here; `hybridlib results` gathers them")
-    table = pd.read_csv(path)
-    return table[table.experiment == experiment]
-
-
 def read(folder: Path | str) -> xr.Dataset:
     """Open the dataset that :func:`write` kept.
 

@@ -71,14 +71,13 @@ def parameterization(study: Study, explained: xr.Dataset) -> Figure:
     return fig
 
 
-def attention(table: pd.DataFrame, parameter: str, taught: pd.DataFrame | None = None) -> Figure:
+def attention(table: pd.DataFrame, parameter: str) -> Figure:
     """Draw every attribute's part of all importance: learned, taught and true.
 
     Args:
-        table: of :func:`hybridlib.analysis.attention.importance_table`, with or without members
-            and truth.
+        table: of :func:`hybridlib.analysis.attention.importance_table`, on a twin with the
+            importance in its "truth" and of networks "told the truth".
         parameter: its name.
-        taught: the same of networks that were told the truth.
     """
     parts = 100 * table / table.sum()
     error = 100 * table.get("sampling error", 0 * table.importance) / table.importance.sum()
@@ -89,11 +88,12 @@ def attention(table: pd.DataFrame, parameter: str, taught: pd.DataFrame | None =
     for name in members:
         label = "its members, each alone" if name == members.columns[0] else None
         ax.plot(members[name], parts.index, "|", color="black", ms=9, mew=1.5, label=label)
-    if TRUTH in parts:
-        ax.plot(parts[TRUTH], parts.index, "D", color=COLOURS[TRUTH], label="the truth's own rule")
-    if taught is not None:
-        shares = 100 * (taught.importance / taught.importance.sum()).reindex(parts.index)
-        ax.plot(shares, parts.index, "o", color=TAUGHT, label="a network told the truth")
+    for name, mark, colour, label in (
+        (TRUTH, "D", COLOURS[TRUTH], "the truth's own rule"),
+        ("told the truth", "o", TAUGHT, "a network told the truth"),
+    ):
+        if name in parts:
+            ax.plot(parts[name], parts.index, mark, color=colour, label=label)
     ax.invert_yaxis()
     ax.set(xlim=(0, None), xlabel=f"part of all importance for {parameter} (%)")
     ax.grid(axis="y", visible=False)
@@ -134,8 +134,8 @@ def learned_against_true(study: Study, schemes: Mapping[str, Run], name: str) ->
     """
     true = np.asarray(getattr(true_parameters(study), name))[study.basin.land]
     types = vegetation_types(study)
-    kinds = [types.names[flag] for flag in types.flag] if types else ["every cell"] * len(true)
-    colours = dict(zip(types.names.values() if types else ["every cell"], COVERS, strict=False))
+    kinds = [types.names[flag] for flag in types.flag]
+    colours = dict(zip(types.names.values(), COVERS, strict=False))
     labels: dict = {"xlabel": f"true {name}", "ylabel": f"learned {name}"}
     fig, axes = panels(len(schemes), 3, sharey=True, **labels)
     style = {"s": 5, "alpha": 0.6, "linewidth": 0, "rasterized": True}

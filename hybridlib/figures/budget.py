@@ -198,8 +198,13 @@ def flood_dots(peaks: pd.DataFrame, catchment: str) -> Figure:
 
 
 def signed(table: pd.DataFrame) -> pd.DataFrame:
-    """Numbers with their sign and one digit, a dash where there is none; counts as they are."""
-    text = table.map(lambda value: f"{value:+.1f}" if np.isfinite(value) else "–")
+    """Numbers with their sign and one digit, a dash where there is none; counts as they are.
+
+    A column without any number is left out.
+    """
+    text = table.dropna(axis=1, how="all").map(
+        lambda value: f"{value:+.1f}" if np.isfinite(value) else "–"
+    )
     return text.assign(years=table.years) if "years" in table else text
 
 

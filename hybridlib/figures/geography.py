@@ -83,7 +83,7 @@ def label_place(ax, place, text: str, **style) -> None:
 def draw_cover(ax, study: Study, bar: str = "right") -> None:
     """Draw vegetation types where the study has them, else the mean vegetation fraction."""
     types = vegetation_types(study)
-    if types is None:
+    if len(types.names) == 1:
         cover = study.attributes.fveg_avg.where(study.landsurface.lsm > 0)
         maps.map_field(ax, cover, bar, vmin=0, vmax=1)
         return

@@ -38,17 +38,11 @@ class Subject:
     """What a chapter is about, worked out from its parameters when it is asked for.
 
     Attributes:
-        parameters: of the chapter: ``study``, or ``matrix`` with a study of its own, and where
-            there are any ``runs``, ``tower_files`` and ``gauge``.
+        parameters: of the chapter: ``study``, and where there are any ``runs``, ``scheme``,
+            ``matrix``, ``tower_files`` and ``gauge``.
     """
 
     parameters: Mapping[str, object]
-
-    @cached_property
-    def matrix(self) -> Matrix | None:
-        """The run matrix of a chapter that reads one."""
-        given = self.parameters.get("matrix")
-        return read_matrix(str(given)) if given else None
 
     @cached_property
     def place(self) -> str:
@@ -57,9 +51,9 @@ class Subject:
         Raises:
             InputError: the chapter has no study.
         """
-        found = self.matrix.study if self.matrix else self.parameters.get("study")
+        found = self.parameters.get("study")
         if not found:
-            raise InputError("tags or words ask for a study; expected a parameter study or matrix")
+            raise InputError("tags or words ask for a study; expected a parameter study")
         return str(found)
 
     @cached_property
@@ -85,14 +79,35 @@ class Subject:
         about = self.study.attrs
         return (about.get("source"), about.get("size")) == ("twin", "default")
 
-    @property
-    def has_runs(self) -> bool:
-        """Whether finished runs of this very study, or results of the matrix, are kept."""
-        if self.matrix:
-            return (from_project(self.matrix.results) / results.DATASET).is_file()
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Finished runs of this very study."""
         kept = from_project(str(self.parameters.get("runs", "")) or "no folder")
-        found = (weights.parent for weights in sorted(kept.glob(f"*/{WEIGHTS}")))
-        return any(Run.open(folder).is_of(self.study) for folder in found)
+        found = (Run.open(weights.parent) for weights in sorted(kept.glob(f"*/{WEIGHTS}")))
+        return [run for run in found if run.is_of(self.study)]
+
+    @cached_property
+    def matrix(self) -> Matrix | None:
+        """The run matrix of a chapter, where results of it on this very study are kept."""
+        given = self.parameters.get("matrix")
+        matrix = read_matrix(str(given)) if given else None
+        if not matrix or not (from_project(matrix.results) / results.DATASET).is_file():
+            return None
+        places = (Path(os.path.abspath(project() / place)) for place in (matrix.study, self.place))
+        return matrix if len(set(places)) == 1 else None
+
+    def has_results(self, experiment: str) -> bool:
+        """Whether all runs of some scheme in an experiment of the matrix are finished."""
+        if not self.matrix:
+            return False
+        return bool(results.complete(results.read(self.matrix.results), self.matrix, experiment))
+
+    @property
+    def has_members(self) -> bool:
+        """Whether several members of the scheme that the chapter looks at are kept."""
+        counts = (run.config for run in self.runs)
+        scheme = self.parameters.get("scheme")
+        return sum(one.members for one in counts if one.scheme == scheme) > 1
 
 
 NEEDS: dict[str, Callable[[Subject], bool]] = {
@@ -102,11 +117,18 @@ NEEDS: dict[str, Callable[[Subject], bool]] = {
     "radiation": lambda subject: (
         bool(subject.built_in) or set(METEOROLOGY) <= set(subject.study.forcing)
     ),
-    "runs": lambda subject: subject.has_runs,
+    "runs": lambda subject: bool(subject.runs or subject.matrix),
+    "members": lambda subject: subject.has_members,
     "amazon": lambda subject: subject.amazon,
+    "temporal": lambda subject: subject.has_results("temporal"),
+    "spatial": lambda subject: subject.has_results("spatial"),
+    "spatiotemporal": lambda subject: subject.has_results("spatiotemporal"),
+    "rival": lambda subject: subject.has_results("rival"),
+    "weights": lambda subject: subject.has_results("weights"),
 }
 """What a cell may need: a twin's truth, gravimetry, flux towers, the variables of the replacement
-network, finished runs, the built-in twin of the whole Amazon."""
+network, finished runs, several members of a scheme, the built-in twin of the whole Amazon, or
+results of an experiment of the run matrix, by its name."""
 
 WORDS: dict[str, Callable[[Subject], str]] = {
     "source": lambda subject: (

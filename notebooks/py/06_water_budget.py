@@ -15,7 +15,7 @@
 #
 # **What rains and neither runs off nor stays has evaporated.** Nobody measures evapotranspiration
 # over a basin, but what is left of the {term}`water budget` tells it: ET = P − Q − ΔS. This page
-# holds the budgets of all schemes against the observed one, above one gauge and in nine sub-basins
+# holds the budgets of all schemes against the observed one, above one gauge and in sub-basins
 # {cite}`wang2024`, and says how far the method itself can be trusted.
 #
 # After this page you can
@@ -25,20 +25,21 @@
 # - compare model and observation through the same gaps and the same coarse boxes;
 # - say whether floods come early and high.
 #
-# You need {doc}`04_five_schemes`, whose schemes are used here. The captions describe the published
-# page, which shows the Amazon twin.
+# You need {doc}`04_five_schemes`, whose schemes are used here.
 
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study
 runs: str = "data/runs/temporal"  # folder with finished runs, named by scheme
-gauge: str = "OBIDOS - LINIGRAFO"  # the budget is that of the land above it; empty: the largest
-period: str = ""  # years that count, like 2013-2016; empty: the validation years
+gauge: str = ""  # the budget is that of the land above it; empty: the gauge that drains most
+period: str = ""  # years that count, like 2013-2016; empty: those that validate, or else all
 member: int = -1  # place of one member of the trained schemes; -1: mean over all members
 live_steps: int = 3  # steps of training where no weights are kept
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from scipy.interpolate import make_interp_spline
 
 from hybridlib.analysis import budget, floods, water
 from hybridlib.analysis.inventory import name_of
@@ -47,14 +48,13 @@ from hybridlib.figures import style
 from hybridlib.findings import claims, rules
 from hybridlib.learning import comparison
 from hybridlib.learning.schemes import TRUTH
-from hybridlib.study.splits import Period
+from hybridlib.study.instruments import box_weights
 from hybridlib.twin.make import open_or_make
 
 plt.style.use(style.STYLE)
 pd.options.display.float_format = "{:,.0f}".format
 pd.options.display.max_colwidth = 90
 data = open_or_make(study)
-twin = data.has("truth")
 print(f"{data.attrs['title']} ({data.attrs['source']}): {data.basin.size} cells")
 
 # %% [markdown]
@@ -67,7 +67,7 @@ print(f"{data.attrs['title']} ({data.attrs['source']}): {data.basin.size} cells"
 main = budget.find_catchment(data, gauge)
 sub_basins = budget.find_sub_basins(data)
 place = name_of(main.gauge)
-print(f"{place}: {main.inside.sum()} cells; sub-basins found: {list(sub_basins) or 'none'}")
+print(f"{place}: {main.inside.sum()} cells; sub-basins found: {list(sub_basins)}")
 
 # %% [markdown]
 # Each scheme runs once through all years. Kept are its discharge at the gauges, its storage as
@@ -79,9 +79,10 @@ trained = comparison.open_all(data, folders)
 problem = trained["HydroPyNN"].problem
 split, days = problem.split, problem.days
 series = budget.simulate_schemes(trained, member)
-if twin:
-    series[TRUTH] = budget.true_series(data, days)
-titles = [title for title in series if title != TRUTH]
+titles = list(series)
+
+# %% tags=["truth"]
+series[TRUTH] = budget.true_series(data, days)
 
 # %% [markdown]
 # ## The same ruler for model and observation
@@ -95,7 +96,8 @@ titles = [title for title in series if title != TRUTH]
 #   means, so storage at the turn is the mean of December and January. Where one of them is missing,
 #   it lies on the line to the nearest observed month within two months; at the end of the record,
 #   on the line through the last two. Boxes weigh by their area inside the catchment. The model's
-#   stores go through the same boxes and months.
+#   stores go through the same boxes and months. Without gravimetry there is no ΔS, and Q alone is
+#   compared.
 # - **ET** is what is left. A model knows its own ET, too; they differ by the error of the method.
 #
 # So gaps and coarse boxes enter model and observation alike, and a bias is a difference of water.
@@ -105,43 +107,94 @@ ledger = budget.open_ledger(data, [main, *sub_basins.values()], days)
 observation = budget.observed_series(data, days)
 observed = budget.annual_budget(ledger, observation)
 budgets = {title: budget.annual_budget(ledger, one) for title, one in series.items()}
-chosen = Period.parse(period) if period else split.validation
-budget.require_years(observed, main.name, chosen)
+chosen = budget.chosen_years(period, observed, main.name, split)
 years = budget.counted_years(observed, chosen)
 budget.catchment_table(data, ledger, years)
 
 # %% [markdown]
 # **Table. The catchments.** Area in the network and as published, the share that lies in boxes of
 # gravimetry, and the number of years in the chosen period with all terms. Below a third in boxes
-# there is no ΔS. The paper's own list of sub-basins (its Table S7) is not available; these nine
-# are ours. *Source: Amazon twin.*
+# there is no ΔS. *Source: {{source}}.*
+
+# %% [markdown] tags=["amazon"]
+# The paper's own list of sub-basins (its Table S7) is not available; these nine are ours.
+
+# %% [markdown] tags=["twsa"]
+# ### One year by hand
+#
+# Here is the whole method for one year above {{gauge}}, from what was observed. First rain and
+# discharge: a mean over the catchment, and a mean over the days that were read.
+
+# %% tags=["twsa"]
+complete = observed.ET.sel(catchment=main.name).dropna("year").year.values
+year = str(complete[len(complete) // 2])
+area = data.basin.area * main.inside  # m2; 0 outside the catchment
+rain = data.basin.pack(data.forcing.pr.sel(time=year)) * 86400  # mm d-1, (time, cell)
+P = (rain @ (area / area.sum())).sum()
+flow = data.discharge.discharge.sel(station=main.gauge, time=year)  # m3 s-1, with its gaps
+Q = float(flow.mean()) * 86400 * len(rain) / area.sum() * 1000
+
+# %% [markdown] tags=["twsa"]
+# Then storage. A box counts by its area inside the catchment. Monthly means stand in the middle of
+# their months, and the straight line between two neighbours is read at both turns of the year.
+
+# %% tags=["twsa"]
+boxes = data.twsa.load()
+share = (box_weights(data.basin, boxes.box_lat.values, boxes.box_lon.values) > 0) @ area
+stored = boxes.twsa.values[:, share > 0] @ share[share > 0] / share.sum()  # mm, (month,)
+month = boxes.indexes["month"]
+middle = month + pd.to_timedelta(month.days_in_month / 2, "D")
+since = np.asarray((middle - pd.Timestamp(year)) / pd.Timedelta(days=1))
+line = make_interp_spline(since[np.isfinite(stored)], stored[np.isfinite(stored)], k=1)
+start, end = line([0, len(rain)])
+by_hand = {"P": P, "Q": Q, "dS": end - start, "ET": P - Q - (end - start)}
+
+# %% tags=["twsa"]
+terms = observed.sel(catchment=main.name, year=int(year))
+both = pd.DataFrame({"by hand": by_hand, "library": {name: float(terms[name]) for name in by_hand}})
+apart = both["by hand"].sub(both.library).abs().max()
+assert apart < 0.01, "more than rounding"
+print(f"{place}, {year}: by hand and library differ by {apart:.0e} mm a⁻¹ at most")
+both.rename({"dS": "ΔS"}).T
+
+# %% [markdown] tags=["twsa"]
+# **Table. One year by hand, and from the library**, mm a⁻¹. The library does the same for every
+# catchment, year and scheme, and says where too little was observed. *Source: {{source}}.*
+#
+# ### All years
 
 # %% tags=["hide-input"]
 figures.annual_terms(budgets, observed, main.name, split.whole);
 
 # %% [markdown]
-# **Figure. ΔS, Q and ET of every year above the gauge**, training and validation. Dots: observed.
-# Dashed: the twin's truth seen by perfect instruments on the same days. A year without a dot lacks
-# days or months. *Source: Amazon twin.*
-#
+# **Figure. Terms of the budget of every year above {{gauge}}**, training and validation. Dots:
+# observed. A year without a dot lacks days or months. *Source: {{source}}.*
+
+# %% [markdown] tags=["truth"]
+# Dashed: the twin's truth seen by perfect instruments on the same days.
+
+# %% [markdown]
 # ## How good is the method?
 #
-# A model's ET is known. So the method can be tried on the untrained model: once with every store of
-# every cell, where nothing may be left over, and once as gravimetry and gauges would see it.
+# A model's ET is known. So the method can be tried on the untrained model: with every store of
+# every cell nothing may be left over.
 
 # %%
 own = series["HydroPyNN"]
 exact = budget.exact_budget(ledger, own)
 left = float(abs(exact.ET - exact.evap).max())
 print(f"largest difference with exact stores, any catchment and year: {left:.3f} mm a⁻¹")
-measurable = ledger.boxes is not None
-error = budget.method_error(ledger, own, years) if measurable else None
-error if measurable else print("no gravimetry in this study: ΔS and ET are not known, Q is")
 
-# %% [markdown]
+# %% [markdown] tags=["twsa"]
+# Now the same as gravimetry and gauges would see it.
+
+# %% tags=["twsa"]
+budget.method_error(ledger, own, years)
+
+# %% [markdown] tags=["twsa"]
 # **Table. Error of P − Q − ΔS, mm a⁻¹, on a model without any noise.** With boxes in place of
 # stores, and with the gauge's missing days, too: the mean over the years that count, and the root
-# mean square of single years. *Source: Amazon twin, HydroPyNN.*
+# mean square of single years. *Source: {{source}}, HydroPyNN.*
 #
 # Boxes smear: a box of 3° that lies half in a neighbour's land brings its storage along, and the
 # large rivers with it. Monthly means blur the turn of the year. And what gravimetry sees of a model
@@ -152,7 +205,8 @@ error if measurable else print("no gravimetry in this study: ΔS and ET are not 
 # cancel: a gauge that is silent in one season errs the same way each year. So compare both pairs of
 # columns before you trust a mean. Two instruments with the same blur can still be compared: that is
 # why a bias is taken between model and observation through the same ruler.
-#
+
+# %% [markdown]
 # ## Which scheme meets the budget?
 
 # %%
@@ -165,65 +219,76 @@ annual = budget.annual_biases(budgets, observed, main.name, chosen)
 figures.bias_bars(bias, annual);
 
 # %% [markdown]
-# **Table and Figure 7. Bias of ΔS, Q and ET above the gauge**, mm a⁻¹, mean of the years that
+# **Table and Figure 7. Bias of the terms above {{gauge}}**, mm a⁻¹, mean of the years that
 # count; open dots are single years. A total can be right because errors cancel: whether the PET and
 # the parameters behind it are right, {doc}`07_evapotranspiration` and {doc}`08_what_was_learned`
-# tell. Own ET: the model's own against the observed P − Q − ΔS.
+# tell. Own ET: the model's own against the observed P − Q − ΔS. *Source: {{source}}.*
+
+# %% [markdown] tags=["truth"]
 # The row `truth` is not zero: it shows what noise and drift of the instruments do to a bias. A
 # scheme that comes nearer than the truth does so by luck, or because it has fitted that error.
-# *Source: Amazon twin.*
-#
+
+# %% [markdown] tags=["twsa"]
 # P is the same on both sides, so the three biases add up to zero: what a scheme does not evaporate
 # must run off or stay. Storage can take it for some years only; after that a wrong ET shows in Q.
 # That is why discharge alone betrays a wrong ET, once the mean flow is looked at and not only the
 # NSE.
-#
+
+# %% [markdown] tags=["amazon"]
 # The paper found (2003–2016, real Amazon; ΔS, Q, ET): Hybrid(Q) +26, +10, −36; Hybrid(Q,S)
 # 0, +37, −37; Hybrid(Q,S)+ near 0 in all three. Its Hybrid(Q) hoards water in every one of
 # fourteen years.
-#
-# ## Nine sub-basins
 
-# %%
+# %% [markdown] tags=["twsa"]
+# ## Sub-basins
+
+# %% tags=["twsa"]
 names = [one.name for one in sub_basins.values()]
 evaporation = budget.mean_evapotranspiration(observed, budgets, years).reindex(names).dropna()
-mapped = len(evaporation) > 0
-evaporation if mapped else print("no sub-basin with a complete budget in this study")
+evaporation
 
-# %% [markdown]
+# %% [markdown] tags=["twsa"]
 # **Table. ET of the sub-basins, mm a⁻¹.** First what the water balance of the observations says,
-# then each scheme's own ET in the same years, last the twin's true ET, where there is a twin.
-# *Source: Amazon twin.*
+# then each scheme's own ET in the same years. *Source: {{source}}.*
 
-# %% tags=["hide-input"]
+# %% [markdown] tags=["twsa", "truth"]
+# Last the twin's true ET.
+
+# %% tags=["hide-input", "twsa"]
 pair = [title for title in ("Hybrid(Q,S)", "Hybrid(Q,S)+") if title in titles]
 shown = ["P − Q − ΔS", *pair]
-areas = [one for one in sub_basins.values() if mapped]
-figures.sub_basin_maps(data.basin, areas, evaporation, shown) if mapped else None;
+figures.sub_basin_maps(data.basin, list(sub_basins.values()), evaporation, shown);
 
-# %% [markdown]
-# **Figure 8 a–d. The sub-basins, and their ET** from the water balance, from Hybrid(Q,S) and from
-# Hybrid(Q,S)+. Triangles are gauges. *Source: Amazon twin.*
+# %% [markdown] tags=["twsa"]
+# **Figure 8 a–d. The sub-basins, and their ET** from the water balance and from the schemes named
+# above the maps. Triangles are gauges. *Source: {{source}}.*
 
-# %% tags=["hide-input"]
-figures.sub_basin_scatter(evaporation, pair) if mapped else None;
+# %% tags=["hide-input", "twsa"]
+figures.sub_basin_scatter(evaporation, pair);
 
-# %% [markdown]
-# **Figure 8 e. Water balance against model.** Numbers are those of the map. The crosses are the
-# twin's true ET: where they leave the line, the water balance of the observations is wrong, not the
-# model. *Source: Amazon twin.*
+# %% [markdown] tags=["twsa"]
+# **Figure 8 e. Water balance against model.** Numbers are those of the map. *Source: {{source}}.*
 
-# %%
-figures.agreement_table(water.agreement(evaporation)) if mapped else None
+# %% [markdown] tags=["twsa", "truth"]
+# The crosses are the twin's true ET: where they leave the line, the water balance of the
+# observations is wrong, not the model.
 
-# %% [markdown]
+# %% tags=["twsa"]
+figures.agreement_table(water.agreement(evaporation))
+
+# %% [markdown] tags=["twsa"]
 # **Table. Agreement with the water balance over the sub-basins.** Bias and RMSE in mm a⁻¹, and the
 # correlation from sub-basin to sub-basin; every sub-basin counts alike, small or large. Here a
-# model's own ET is held against P − Q − ΔS with all its error, as in the paper. So look at the row
-# of the truth before you rank schemes, and on the twin at the RMSE to it. The paper found the
-# pattern in Hybrid(Q,S)+ only. On the twin compare the correlations of all schemes before you
-# credit the network with it: rain and radiation alone draw much of the pattern. *Source: Amazon
-# twin.*
+# model's own ET is held against P − Q − ΔS with all its error, as in the paper. *Source:
+# {{source}}.*
+
+# %% [markdown] tags=["twsa", "truth"]
+# So look at the row of the truth before you rank schemes, and at the RMSE to it. Compare the
+# correlations of all schemes before you credit a network with the pattern: rain and radiation alone
+# draw much of it.
+
+# %% [markdown] tags=["amazon"]
+# The paper found the pattern in Hybrid(Q,S)+ only.
 #
 # ### Runoff of the upper Madeira
 #
@@ -231,18 +296,28 @@ figures.agreement_table(water.agreement(evaporation)) if mapped else None
 # runoff there, and ties it to an ET that is not low enough. Which three it does not say; here all
 # are shown.
 
+# %%
+drawn = main.name
+
+# %% tags=["amazon"]
+drawn = sub_basins[4].name
+
 # %% tags=["hide-input"]
-fourth = (sub_basins.get(4) or next(iter(sub_basins.values()), main)).name
 together = series | {"observed": observation}
-season = floods.seasonal_runoff(ledger, together, fourth, chosen)
-figures.runoff_season(season, budget.biases(budgets, observed, fourth, chosen), fourth);
+season = floods.seasonal_runoff(ledger, together, drawn, chosen)
+figures.runoff_season(season, budget.biases(budgets, observed, drawn, chosen), drawn);
 
 # %% [markdown]
-# **Figure 9. Runoff of sub-basin 4 through the year, and its mean bias.** Months over the days that
-# were observed; the dashed line is the twin's truth, whose bar is the error of the observations.
-# The verdicts below take that error off, and look at more years. Where a study has no sub-basin 4,
-# its first one is shown. *Source: Amazon twin.*
-#
+# **Figure 9. Runoff through the year, and its mean bias.** Months over the days that were observed.
+# *Source: {{source}}.*
+
+# %% [markdown] tags=["truth"]
+# The dashed line is the twin's truth, whose bar is the error of the observations.
+
+# %% [markdown] tags=["amazon"]
+# The verdicts below take that error off, and look at more years.
+
+# %% [markdown]
 # ## Early and high?
 #
 # The flood is the highest mean of 31 days in a year that begins with the month of lowest water: a
@@ -258,9 +333,12 @@ figures.flood_dots(peaks, main.gauge);
 # %% [markdown]
 # **Table and Figure. Time and height of the flood against the observed one**, mean over the years;
 # small dots are single years. A mean far from the median hangs on one year. Flat floods have no
-# sharp time, so one year can be weeks off; the cross, the truth, shows how much of that is noise.
-# *Source: Amazon twin.*
-#
+# sharp time, so one year can be weeks off. *Source: {{source}}.*
+
+# %% [markdown] tags=["truth"]
+# The cross, the truth, shows how much of that is noise.
+
+# %% [markdown] tags=["amazon"]
 # (verdicts-06)=
 # ## What the paper found, and what we find
 #
@@ -269,28 +347,28 @@ figures.flood_dots(peaks, main.gauge);
 # off first. The paper takes all years, 2003 to 2016, and so do the numbers here, training years
 # included; where the years chosen lead to another verdict, both are given.
 
-# %%
+# %% tags=["amazon"]
 print(f"years {split.whole} with all terms")
 longer = budget.biases(budgets, observed, main.name, split.whole)
 figures.signed(longer.rename(columns={"dS": "ΔS", "evap": "own ET"}))
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # **Table. Biases of all years above the gauge**, mm a⁻¹, as observed. The verdicts below take the
-# row `truth` off the others. *Source: Amazon twin.*
+# row `truth` off the others. *Source: {{source}}.*
 
-# %%
+# %% tags=["amazon"]
 comparison.caution(trained)
 measured = water.measure(ledger, series, observation, main.name, chosen)
 whole = water.measure(ledger, series, observation, main.name, split.whole)
-both = {str(split.whole): whole, str(chosen): measured}
+periods = {str(split.whole): whole, str(chosen): measured}
 told = {
-    when: claims.verdicts("budget", water.measures(one), twin) for when, one in both.items()
+    when: claims.verdicts("budget", water.measures(one), True) for when, one in periods.items()
 }
 rules.side_by_side(told)
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # **Table. Claims and verdicts.** Numbers in mm a⁻¹, days or percent. *Source: "the paper found" and
-# "its numbers" the paper, real Amazon (Figures 6 to 9); "here" and the verdict Amazon twin.* The
+# "its numbers" the paper, real Amazon (Figures 6 to 9); "here" and the verdict {{source}}.* The
 # paper's floods are from its spatial split, ours from the temporal one. Hybrid(Q,S)+ is the mean of
 # as many members as are kept.
 #
@@ -301,34 +379,40 @@ rules.side_by_side(told)
 # Parameters could make up for a wrong PET; Figure 7 shows whether they did. And its water was made
 # to run off the surface later and to leave the ground sooner than HydroPy's own lags say: that
 # floods of the untrained model come early and high is built in as well.
-#
+
+# %% [markdown]
 # ## What to keep
 #
 # - ET = P − Q − ΔS closes to rounding with exact stores. Boxes, months and gaps are its error.
 # - Put model and observation through the same ruler before you subtract.
 # - A good NSE can hide a wrong budget. Look at the three biases together: they add up to zero.
 # - Mind what is built into a twin when it agrees with a paper.
-#
+
+# %% [markdown] tags=["twsa"]
 # ```{exercise} Without storage
 # :label: budget-storage
 # Leave ΔS out: how far is P − Q from ET in single years, and how far in the mean of all years?
 # How many years does it take until ΔS no longer matters?
 # ```
-#
+
+# %% [markdown] tags=["truth"]
 # ```{exercise} Missing days
 # :label: budget-gaps
 # Use the twin's truth to compute Q with and without the gauge's missing days. In which sub-basin
 # and year is the difference largest, and in which season was the gauge silent?
 # ```
-#
+
+# %% [markdown] tags=["amazon"]
 # ```{exercise} Another gauge
 # :label: budget-gauge
 # Render this page for Manicoré on the Madeira and all years. Does Hybrid(Q,S)+ still have the
 # smallest bias of ET?
 # ```
-#
+
+# %% [markdown]
 # ## Solutions
-#
+
+# %% [markdown] tags=["twsa"]
 # ````{solution} budget-storage
 # :class: dropdown
 #
@@ -343,7 +427,8 @@ rules.side_by_side(told)
 # The miss is ΔS itself, and its mean over $n$ years in a row is the change from the first day to
 # the last over $n$. It falls about as $1/n$, faster than noise would.
 # ````
-#
+
+# %% [markdown] tags=["truth"]
 # ````{solution} budget-gaps
 # :class: dropdown
 #
@@ -358,7 +443,8 @@ rules.side_by_side(told)
 #
 # Expect too much Q where the gauge was silent at low water, and too little at high water.
 # ````
-#
+
+# %% [markdown] tags=["amazon"]
 # ````{solution} budget-gauge
 # :class: dropdown
 #

@@ -25,8 +25,7 @@
 # - tell members that agree from members that are right;
 # - name the parameters of a model that its observations fix.
 #
-# You need {doc}`04_five_schemes`. The captions describe the published page, which shows the Amazon
-# twin.
+# You need {doc}`04_five_schemes`.
 
 # %% tags=["parameters"]
 study: str = "data/cache/default.zarr"  # prepared study the schemes were trained on
@@ -39,13 +38,17 @@ live_steps: int = 3  # steps of training made where no weights are kept
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from hybridlib.analysis import attention, identifiability, recovery, schemes
 from hybridlib.figures import attention as figures
 from hybridlib.figures import maps, style
 from hybridlib.findings import claims, rules
+from hybridlib.hydropy.backend import tf
+from hybridlib.hydropy.parameters import Parameters
 from hybridlib.learning import comparison
+from hybridlib.learning.networks import squash
 from hybridlib.learning.schemes import TRUTH
 from hybridlib.twin.make import open_or_make
 
@@ -53,7 +56,7 @@ plt.style.use(style.STYLE)
 pd.options.display.float_format = "{:.3g}".format
 pd.options.display.max_colwidth = 160
 data = open_or_make(study)
-twin, land = data.has("truth"), data.basin.land
+land = data.basin.land
 print(f"{data.attrs['title']} ({data.attrs['source']}): {land.sum()} cells with land")
 
 # %%
@@ -81,11 +84,56 @@ print(f"explained: {parameter} of {title}, mean over {len(learners)} of its memb
 #
 # A positive share raises the parameter above its mean over all cells, a negative one lowers it.
 # The sum on the right is known exactly, so the error of sampling can be watched.
+#
+# Here are the shares of one cell, drawn by hand. A network shifts the logit at which HydroPy's own
+# value stands, and `squash` maps logits into the range of each parameter. Every draw takes another
+# cell and a point of the way; TensorFlow follows the slope through the network.
+
+# %%
+place, cells = Parameters._fields.index(parameter), np.flatnonzero(land)
+one = len(cells) // 2  # the cell that is explained
+attributes = tf.gather(learners[0].attributes, cells)  # normalised, (cell, 21)
+begin = learners[0].start[:, cells[one], None]  # logits of HydroPy's own values, (9, 1)
+
+
+def mean_parameter(points):
+    """The parameter at points among the attributes, (point, 21); mean over the members."""
+    logits = [begin + tf.transpose(learner.network(points)) for learner in learners]
+    return tf.add_n([getattr(squash(each), parameter) for each in logits]) / len(learners)
+
+
+# %%
+rng, size = np.random.default_rng(0), len(cells)
+draws = [(rng.integers(size, size=size)[one], rng.random(size)[one]) for _ in range(samples)]
+others, along = (np.array(part) for part in zip(*draws, strict=True))
+step = attributes[one] - tf.gather(attributes, others)  # x - x', (draw, 21)
+points = attributes[one] - tf.constant(1 - along[:, None], tf.float32) * step
+with tf.GradientTape() as tape:
+    tape.watch(points)
+    value = mean_parameter(points)
+by_hand = tf.reduce_mean(step * tape.gradient(value, points), axis=0).numpy()
+everywhere = mean_parameter(attributes).numpy()
+departure = everywhere[one] - everywhere.mean()
+print(f"shares add up to {by_hand.sum():+.4f}, the parameter lies {departure:+.4f} off its mean")
+
+# %% [markdown]
+# The library does so for every cell, with the same draws.
 
 # %%
 explained = attention.expected_gradients(learners, parameter, land, samples)
+apart = abs(by_hand - explained.share[one]).max() / everywhere.std()
+assert apart < 1e-3, "more than rounding"
+print(f"by hand and library differ by {float(apart):.0e} of the spread over cells at most")
 relative = 100 * float(explained.convergence[-1])
 print(f"after {samples} draws shares miss their sum by {relative:.1f} % of the spread over cells")
+
+# %% [markdown]
+# The richest scheme with such a network is explained beside it.
+
+# %%
+richest = list(attention.with_network(trained))[-1]
+beside = attention.expected_gradients(trained[richest].learners, parameter, land, samples)
+shares = {richest: beside} | {title: explained}
 
 # %% tags=["hide-input"]
 figures.convergence({title: explained});
@@ -93,7 +141,7 @@ figures.convergence({title: explained});
 # %% [markdown]
 # **Figure. How many draws are enough?** Root mean square over the cells of the sum of all shares
 # less what they have to add up to, as a part of the parameter's standard deviation over the cells.
-# It falls with the square root of the number of draws. *Source: Amazon twin.*
+# It falls with the square root of the number of draws. *Source: {{source}}.*
 #
 # Two checks that share no code with ours run in the tests (`tests/analysis/test_attention.py`):
 # shap's GradientExplainer finds the same shares of the trained network, but for the sampling error
@@ -108,146 +156,163 @@ figures.parameterization(data, explained);
 # **Figure 12. A learned parameter and its reasons.** (a) Mean over the members. (b) The six
 # attributes with the largest mean absolute share. (c) Vegetation types. (d) Shares of all six
 # vegetation attributes together; the paper adds up three. (e) Mean temperature and (f) its share.
-# The colours of (d) and (f) have their own scales. *Source: Amazon twin.*
-#
+# The colours of (d) and (f) have their own scales. *Source: {{source}}.*
+
+# %% [markdown] tags=["amazon"]
 # (verdicts-08)=
 # ### What the paper found, and what we find on the twin
 #
 # The paper explains `f_crit` of Hybrid(Q,S)+ on the real Amazon. The table holds its findings
-# against the shares above, and against those of Hybrid(Q,S)+ where it was trained.
+# against the shares above, and against those of Hybrid(Q,S)+.
 
-# %%
+# %% tags=["amazon"]
 comparison.caution(trained)
-shares, plus = {title: explained}, trained.get("Hybrid(Q,S)+")
-if plus and plus is not trained[title]:
-    extra = attention.expected_gradients(plus.learners, parameter, land, samples)
-    shares = {"Hybrid(Q,S)+": extra} | shares  # the paper's comes first
-f_crit = parameter == "f_crit"
 said = {
-    name: claims.verdicts("attention", attention.measures(data, one))
-    for name, one in shares.items() if f_crit
+    name: claims.verdicts("attention", attention.measures(data, found))
+    for name, found in shares.items()
 }
-rules.side_by_side(said, True) if said else print("the paper explains f_crit alone")
+rules.side_by_side(said, True)
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # **Table. Findings and verdicts.** Signs and orders are compared, never levels. The limits are
 # ours: attributes "dominate" with two thirds of all importance (11 of 21 have half by chance), a
 # share is "weak" where its mean size is below half of the other, and no sign is read of a mean
 # below 5 % of the parameter's standard deviation over the cells. *Source: "the paper found" the
-# paper (section 5.2, Figure 12), real Amazon; "here" and the verdict Amazon twin.*
+# paper (section 5.2, Figure 12), real Amazon; "here" and the verdict {{source}}.*
 #
 # The twin's rule was made after the paper's own finding: vegetation, the season of leaves and cold
 # rule `f_crit`. So an agreement in sign is partly built in. A ranking that misses these attributes
 # says that this method, with these observations, did not find such a rule although it exists. It
 # does not say what rules `f_crit` in nature, but it is a reason not to read any such ranking as a
 # finding about nature.
-#
+
+# %% [markdown] tags=["truth"]
 # ## What the truth attends to
 #
-# The twin's `f_crit` was made by a known rule. So its true shares can be computed, from the rule
-# itself: attributes of one cell are put in the place of another's, one after the other, and each
-# is credited with the change it makes (Shapley's way to divide a sum). As a control, networks of
-# the same size were fitted to the true parameters themselves, cell by cell. They had a perfect
+# The twin's parameters were made by a known rule. So their true shares can be computed, from the
+# rule itself: attributes of one cell are put in the place of another's, one after the other, and
+# each is credited with the change it makes (Shapley's way to divide a sum). As a control, networks
+# of the same size were fitted to the true parameters themselves, cell by cell. They had a perfect
 # teacher: what they miss, too, the method cannot tell apart.
 
-# %%
-true = attention.true_shares(data, default, parameter) if twin else None
-taught = [identifiability.told_the_truth(data, trained[title], seed=k) for k in range(3) if twin]
-told = attention.expected_gradients(taught, parameter, land, samples) if twin else None
-rule = f"rule: {', '.join(attention.rulers(true))}" if twin else "real data: the rule is not known"
-print(rule)
-
-# %% tags=["hide-input"]
-alone = [attention.expected_gradients([one], parameter, land, samples) for one in learners]
-table = attention.importance_table(explained, alone if len(alone) > 1 else (), true)
-figures.attention(table, parameter, attention.importance_table(told) if twin else None);
+# %% tags=["truth"]
+true = attention.true_shares(data, default, parameter)
+taught = [identifiability.told_the_truth(data, trained[title], seed=k) for k in range(3)]
+told = attention.expected_gradients(taught, parameter, land, samples)
+print(f"rule: {', '.join(attention.rulers(true))}")
 
 # %% [markdown]
-# **Figure. Learned, taught and true.** Each attribute's part of all importance (mean absolute
-# share). Bars: shares of the members' mean parameter; whiskers: mean standard error of a cell's
-# share. Noise makes sizes larger, never smaller: do not rank bars that are no longer than their
-# whiskers. Marks: every member alone, each as a part of
-# its own sum; where members give opposite reasons these cancel in the mean, and a bar is shorter
-# than its marks. Diamonds: the rule that made the truth. Dots: networks that were told the truth in
-# every cell. *Source: Amazon twin.*
+# ## Every attribute, every member
+
+# %%
+alone = [attention.expected_gradients([each], parameter, land, samples) for each in learners]
+table = attention.importance_table(explained, alone)
+
+# %% tags=["truth"]
+for name, found in (("truth", true), ("told the truth", told)):
+    table[name] = attention.importance(found).to_series()
+
+# %% tags=["hide-input"]
+figures.attention(table, parameter);
+
+# %% [markdown]
+# **Figure. What each attribute counts.** Its part of all importance (mean absolute share). Bars:
+# shares of the members' mean parameter; whiskers: mean standard error of a cell's share. Noise
+# makes sizes larger, never smaller: do not rank bars that are no longer than their whiskers. Marks:
+# every member alone, each as a part of its own sum; where members give opposite reasons these
+# cancel in the mean, and a bar is shorter than its marks. *Source: {{source}}.*
+
+# %% [markdown] tags=["truth"]
+# Diamonds: the rule that made the truth. Dots: networks that were told the truth in every cell.
 #
 # Compare three things. Bars with diamonds: did training on discharge and storage find what truly
 # rules the parameter? Dots with diamonds: can a network find it at all? Marks with each other: do
 # members that fit the observations alike give the same reasons?
-#
+
+# %% [markdown] tags=["amazon"]
 # A sign may be right and the share far too small, or be right for another reason. So here is what
 # the same findings look like on the truth:
 
-# %%
-of_truth = attention.measures(data, true) if twin and f_crit else {}
-claims.verdicts("attention", of_truth).table[["the paper found", "here"]] if of_truth else None
+# %% tags=["amazon"]
+of_truth = claims.verdicts("attention", attention.measures(data, true))
+of_truth.table[["the paper found", "here"]]
 
-# %% [markdown]
+# %% [markdown] tags=["amazon"]
 # **Table. The paper's findings on the twin's true rule.** Compare the sizes with those above.
-# *Source: Amazon twin.*
-#
+# *Source: {{source}}.*
+
+# %% [markdown] tags=["truth"]
 # Dots away from diamonds, although their networks know the truth, are the work of attributes that
 # go together. Where the mean vegetation fraction is high, so are the largest one and the leaf
 # area. A network may use any of them, or a little of each: the parameter is the same. So do not
 # read a ranking of such attributes as a finding about nature. Add up what belongs together first.
 
-# %%
-all_shares = shares | {"told the truth": told} if twin else {}
-agreements = {who: attention.share_agreement(one, true) for who, one in all_shares.items()}
-schemes.readable(pd.concat(agreements, axis=1)) if twin else None
+# %% tags=["truth"]
+all_shares = shares | {"told the truth": told}
+agreements = {who: attention.share_agreement(found, true) for who, found in all_shares.items()}
+schemes.readable(pd.concat(agreements, axis=1))
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # **Table. Shares of groups of attributes.** Mean absolute share, learned and true, and the
-# correlation $r$ of the two from cell to cell. A dash: no such share in the truth. *Source: Amazon
-# twin.*
+# correlation $r$ of the two from cell to cell. A dash: no such share in the truth. *Source:
+# {{source}}.*
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "truth"]
 sources = {"truth": true, "told the truth": told, "learned": explained}
 groups = {"vegetation": attention.VEGETATION, "temperature": ("temp_avg",)}
 rows = [
     attention.share_fields(data, sources, names, f"share of {group}")
-    for group, names in groups.items() if twin
+    for group, names in groups.items()
 ]
-maps.field_maps(rows, list(sources), cmap="BrBG_r", centred=True) if twin else None;
+maps.field_maps(rows, list(sources), cmap="BrBG_r", centred=True);
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # **Figure. Where vegetation and temperature raise or lower the parameter.** One scale a row.
-# *Source: Amazon twin.*
+# *Source: {{source}}.*
 #
 # ## How far is the parameter from the truth?
 
-# %%
-departed = identifiability.departures(data, trained, parameter) if twin else None
-schemes.readable(departed) if twin else None
+# %% tags=["truth"]
+schemes.readable(identifiability.departures(data, trained, parameter))
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # **Table. The parameter in every scheme.** Mean and standard deviation over the cells, bias and
 # RMSE against the truth, correlation from cell to cell. HydroPyNN has HydroPy's own value
-# everywhere. *Source: Amazon twin.*
+# everywhere. *Source: {{source}}.*
 
-# %% tags=["hide-input"]
-figures.learned_against_true(data, trained, parameter) if twin else None;
+# %% tags=["hide-input", "truth"]
+figures.learned_against_true(data, trained, parameter);
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # **Figure. Cell by cell.** On the dashed line learned and true are the same. HydroPyNN(Q,S) learns
 # each cell's number for itself: nothing ties cells of one landscape together, and they scatter.
-# A network gives cells of one landscape one value, right or wrong. *Source: Amazon twin.*
-
-# %%
-types = attention.vegetation_types(data)
-short = {"days short of water (%)": recovery.limited_days(data)} if twin else {}
-fields = {name: identifiability.land_mean(one, parameter) for name, one in trained.items()}
-fields |= {TRUTH: true.value.values} | short if twin else {}
-attention.means_by_type(types, fields).T if types else print("this study has no vegetation types")
+# A network gives cells of one landscape one value, right or wrong. *Source: {{source}}.*
 
 # %% [markdown]
-# **Table. Mean of the parameter over each vegetation type.** Last, the share of days on which the
-# true evapotranspiration is more than a tenth below PET. *Source: Amazon twin.*
-#
-# `f_crit` acts on such days only. Where the soil is hardly ever short of water, neither discharge
-# nor storage feels it, and no method can learn it from them; a ranking or an RMSE over all cells
-# counts these cells, too.
-#
+# ## The parameter by vegetation type
+
+# %%
+fields = {name: identifiability.land_mean(each, parameter) for name, each in trained.items()}
+
+# %% tags=["truth"]
+fields |= {TRUTH: true.value.values, "days short of water (%)": recovery.limited_days(data)}
+
+# %%
+attention.means_by_type(attention.vegetation_types(data), fields).T
+
+# %% [markdown]
+# **Table. Mean of the parameter over each vegetation type**; over all cells where the study has no
+# types. *Source: {{source}}.*
+
+# %% [markdown] tags=["truth"]
+# Last, the share of days on which the true evapotranspiration is more than a tenth below PET.
+
+# %% [markdown]
+# `f_crit` acts on days short of water only. Where the soil is hardly ever so, neither
+# discharge nor storage feels it, and no method can learn it from them; a ranking or an RMSE over
+# all cells counts these cells, too.
+
+# %% [markdown] tags=["truth"]
 # Every scheme without a replacement network has a wrong {term}`PET`. Then the right `f_crit` would
 # give the wrong evapotranspiration, and training has a reason to move `f_crit` away from the truth
 # until the water balance fits. A parameter that makes up for an error elsewhere is explained by the
@@ -257,57 +322,61 @@ attention.means_by_type(types, fields).T if types else print("this study has no 
 #
 # ## All nine parameters
 
-# %%
-who = {title: learners, "told the truth": taught} if twin else {}
-rules = {name: identifiability.rules_found(data, each, default) for name, each in who.items()}
-rules[title] if twin else None
+# %% tags=["truth"]
+identifiability.rules_found(data, learners, default)
 
-# %% tags=["hide-input"]
-rules["told the truth"] if twin else None
+# %% tags=["hide-input", "truth"]
+identifiability.rules_found(data, taught, default)
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # **Tables. Are the attributes that rule a parameter those the network finds most important?** Top:
 # learned from discharge and storage. Bottom: told the truth. `share` is the part of all importance
 # (%) that falls on the true rule; compare it with `by chance`, where all attributes count alike.
 # Shares of 200 draws.
 # A share below chance says that the network looks elsewhere. Look in the bottom table for near
 # relatives in place of the true ones, such as the largest for the mean water capacity. `s_min` has
-# no gradient and is left out. *Source: Amazon twin.*
-#
+# no gradient and is left out. *Source: {{source}}.*
+
+# %% [markdown] tags=["members"]
 # ## Do members agree, and are they right?
 #
 # The same training from other starts gives other parameters. Their spread is the usual measure of
 # what the observations leave open ({term}`equifinality`, {cite}`beven2006`).
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input", "members"]
 several = identifiability.with_members(trained)
 single = [name for name in trained if name not in several and name != "HydroPyNN"]
 print("one member only, not judged:", ", ".join(single) or "none")
-spreads = identifiability.spread(trained[title]) if title in several else None
-figures.spread_maps(data, spreads) if spreads else print("a spread needs several members");
+figures.spread_maps(data, identifiability.spread(trained[title]));
 
-# %% [markdown]
-# **Figure S10a. How far members lie apart, by cell.** Hybrid(Q,S), as many members as the page says
-# above, all parameters on one scale. The paper shows the like for its ten repeats and calls the
-# uncertainty small. *Source: Amazon twin.*
+# %% [markdown] tags=["members"]
+# **Figure S10a. How far members lie apart, by cell.** The scheme explained, as many members as the
+# page says above, all parameters on one scale. The paper shows the like for its ten repeats and
+# calls the uncertainty small. *Source: {{source}}.*
 
-# %%
-judged = identifiability.identify(data, several) if several else pd.DataFrame()
+# %% tags=["members"]
+judged = identifiability.identify(data, several)
+
+# %% tags=["amazon", "members"]
 claims.verdicts("members", identifiability.measures(judged, title))
 
-# %% [markdown]
+# %% [markdown] tags=["amazon", "members"]
 # **Table. What the paper found, and what we find on the twin.** The paper names no limit. Ours is a
 # root mean square spread of 5 % of the range in each parameter. *Source: first column the paper
-# (section 5.3), real Amazon; the rest Amazon twin.*
+# (section 5.3), real Amazon; the rest {{source}}.*
 
-# %% tags=["hide-input"]
-figures.spread_and_error(judged) if several else print("a spread needs several members");
+# %% tags=["hide-input", "members"]
+figures.spread_and_error(judged);
 
-# %% [markdown]
-# **Figure. Apart from each other, and from the truth.** Bars: spread of the members. Dots: error of
-# their mean. Both are root mean squares over the cells, in % of the range. The line between is what
-# the members do not know about themselves. *Source: Amazon twin.*
-#
+# %% [markdown] tags=["members"]
+# **Figure. Apart from each other.** Bars: spread of the members, a root mean square over the cells,
+# in % of the range. *Source: {{source}}.*
+
+# %% [markdown] tags=["members", "truth"]
+# Dots: error of their mean against the truth, in the same measure. The line between is what the
+# members do not know about themselves.
+
+# %% [markdown] tags=["members"]
 # A small spread says that training leads from any start to the same place. It does not say that
 # the place is right: all members share the same physics, the same PET and the same observations,
 # and so the same error. So we ask for more before we call a parameter **identifiable**:
@@ -321,34 +390,35 @@ figures.spread_and_error(judged) if several else print("a spread needs several m
 #
 # Without a truth only the first two can be asked.
 
-# %%
-identifiability.by_parameter(judged) if several else print("a verdict needs several members")
+# %% tags=["members"]
+identifiability.by_parameter(judged)
 
-# %% [markdown]
+# %% [markdown] tags=["members"]
 # **Table. Which parameters are identifiable?** Half and 75 % are our choice. *Farther from the
 # truth* means that members agree and training did harm: their mean is worse than what HydroPy began
 # with. A field may be identifiable while the attributes that the network credits are not those of
-# its rule: compare the tables of rules. *Source: Amazon twin.*
+# its rule: compare the tables of rules. *Source: {{source}}.*
 
-# %% tags=["hide-input"]
-detail = judged.loc[title].drop(columns="verdict") if title in several else None
-schemes.readable(detail) if title in several else None
+# %% tags=["hide-input", "members"]
+schemes.readable(judged.loc[title].drop(columns="verdict"))
 
-# %% [markdown]
-# **Table. The numbers behind it, Hybrid(Q,S).** Spread, way moved and error in % of the range;
-# `worst member` and `worst pattern` are errors over those of HydroPy's own value, so above 1
-# training did harm; `own r` is the correlation of HydroPy's own value with the truth. *Source:
-# Amazon twin.*
+# %% [markdown] tags=["members"]
+# **Table. The numbers behind it, of the scheme explained.** Spread and way moved in % of the range.
+# *Source: {{source}}.*
 
-# %% tags=["hide-input"]
-plus = several.get("Hybrid(Q,S)+")
-spread_of_pet = identifiability.pet_spread(data, plus) if plus else None
-figures.pet_spread_map(data, spread_of_pet) if plus else print("no spread of a learned PET");
+# %% [markdown] tags=["members", "truth"]
+# The error is in % of the range, too; `worst member` and `worst pattern` are errors over those of
+# HydroPy's own value, so above 1 training did harm; `own r` is the correlation of HydroPy's own
+# value with the truth.
 
-# %% [markdown]
+# %% tags=["hide-input", "amazon", "members"]
+figures.pet_spread_map(data, identifiability.pet_spread(data, trained["Hybrid(Q,S)+"]));
+
+# %% [markdown] tags=["amazon", "members"]
 # **Figure S10b. The learned PET: members apart, and their mean from the truth.** Means over all
-# days. Shown where Hybrid(Q,S)+ has several members. *Source: Amazon twin.*
-#
+# days. *Source: {{source}}.*
+
+# %% [markdown]
 # ## What to keep
 #
 # - Shares explain a network. Check that they add up, and say how many draws were made.
@@ -356,7 +426,8 @@ figures.pet_spread_map(data, spread_of_pet) if plus else print("no spread of a l
 # - Agreement of members measures the luck of the start. The errors they have in common do not show.
 # - Ask first which parameters the observations fix. Explaining one that they do not fix explains
 #   what it makes up for.
-#
+
+# %% [markdown] tags=["truth"]
 # ```{exercise} Reasons for a lag
 # :label: learned-lag
 # Explain `lag_sur` instead of `f_crit`. Does the network attend to what truly rules it? Why may a
@@ -383,7 +454,7 @@ figures.pet_spread_map(data, spread_of_pet) if plus else print("no spread of a l
 # ```python
 # lag = attention.expected_gradients(learners, "lag_sur", land, 500)
 # ruled = attention.true_shares(data, default, "lag_sur")
-# attention.importance_table(lag, true=ruled)
+# attention.importance_table(lag).assign(truth=attention.importance(ruled).to_series())
 # ```
 #
 # Compare the last column with the first. A lag moves the hydrograph in time, and nothing else in

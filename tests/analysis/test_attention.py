@@ -267,8 +267,7 @@ def test_is_each_finding_of_the_paper_judged_by_its_own_shares(ruled):
     table = _judged(study, other)
     assert table.verdict.tolist() == ["not reproduced"] * 5 + [MISSING]
     assert table.here[1] == "2 of 4 among wava, beta, lai_diff, temp_avg"
-    with pytest.raises(InputError, match="shares are of d_max; the paper explains f_crit"):
-        attention.measures(study, other.assign_attrs(parameter="d_max"))
+    assert attention.measures(study, other.assign_attrs(parameter="d_max")) == {}
 
 
 @pytest.mark.parametrize(
@@ -311,7 +310,7 @@ def test_is_height_judged_where_there_are_mountains(ruled, tmp_path):
 
 def test_is_a_study_without_vegetation_types_no_obstacle(tmp_path):
     study = cases.tiny_study(tmp_path, twsa=False, radiation=False)
-    assert attention.vegetation_types(study) is None
+    assert attention.vegetation_types(study).names == {1: "every cell"}
     assert _judged(study, _explained(study)).verdict[4] == MISSING
 
 
@@ -337,8 +336,7 @@ def test_has_the_table_every_member_beside_their_mean(ruled):
     study, _ = ruled
     both = _explained(study, wava=0.2, beta=-0.1)
     members = [_explained(study, wava=0.1), _explained(study, wava=0.3, beta=-0.2)]
-    table = attention.importance_table(both, members, both)
+    table = attention.importance_table(both, members)
     assert table.index[:2].tolist() == ["wava", "beta"]
-    expected = {"importance": 0.1, "sampling error": 0.0, "member 0": 0.0, "member 1": 0.2,
-                "truth": 0.1}  # fmt: skip
+    expected = {"importance": 0.1, "sampling error": 0.0, "member 0": 0.0, "member 1": 0.2}
     assert table.loc["beta"].to_dict() == pytest.approx(expected)

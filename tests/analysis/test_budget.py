@@ -13,12 +13,13 @@ from hybridlib.analysis import budget
 from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import SCHEMES
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
-from hybridlib.study.splits import Period
+from hybridlib.study.splits import Period, Split
 from hybridlib.study.store import Study, write_group
 from hybridlib.twin import geography
 
 MONTHS = pd.date_range("2002-11-01", "2004-12-01", freq="MS")
 ALL = Period(2001, 2004)
+SPLIT = Split(Period(2002, 2003), Period(2004, 2004))
 
 
 @pytest.fixture(scope="module")
@@ -294,16 +295,30 @@ def test_is_runoff_known_without_gravimetry(tmp_path):
     assert observed.Q.notnull().all() and observed.ET.isnull().all()
     assert budget.counted_years(observed, ALL).all()
     with pytest.raises(InputError, match="expected one of: 2001, 2002, 2003, 2004"):
-        budget.require_years(observed, "head", Period(2010, 2012))
+        budget.chosen_years("2010-2012", observed, "head", SPLIT)
+    table = budget.catchment_table(study, ledger, budget.counted_years(observed, ALL))
+    assert list(table) == ["gauge", "area in the network (1000 km²)", "years"]
     bias = budget.biases({"same": observed}, observed, "head", ALL).loc["same"]
     assert bias.Q == 0 and np.isnan(bias.ET)
 
 
 def test_is_a_period_without_a_complete_year_refused(study, ledger):
     observed = budget.annual_budget(ledger, budget.observed_series(study, study.days))
-    budget.require_years(observed, "middle", ALL)
+    for asked, found in (("2002-2003", Period(2002, 2003)), ("", SPLIT.validation)):
+        assert budget.chosen_years(asked, observed, "middle", SPLIT) == found
+    early = Split(Period(2003, 2004), Period(2002, 2002))
+    assert budget.chosen_years("", observed, "middle", early) == Period(2002, 2004)
     with pytest.raises(InputError, match="middle: no year of 2002-2002.*one of: 2003, 2004"):
-        budget.require_years(observed, "middle", Period(2002, 2002))
+        budget.chosen_years("2002", observed, "middle", SPLIT)
+
+
+def test_are_the_gauges_sub_basins_where_none_is_named(study):
+    found = budget.find_sub_basins(study)
+    assert {n: (one.name, one.gauge) for n, one in found.items()} == {
+        1: ("1 Mouth", "mouth"), 2: ("2 Middle", "middle"), 3: ("3 Head", "head")
+    }  # fmt: skip
+    sizes = [int(one.inside.sum()) for one in found.values()]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > sizes[-1]
 
 
 def test_is_a_record_without_a_whole_year_refused():

@@ -155,7 +155,7 @@ def test_is_a_region_weighted_by_area_and_nan_where_it_is_empty(twin, fields):
 
 def test_does_a_link_with_weather_not_depend_on_units(twin, fields):
     season, maps, period = _compare(twin, fields)
-    links = evaporation.weather_links(twin, season, maps, period)
+    links = evaporation.weather_links(twin, season, maps, period, twin.basin.land)
     huss = twin.basin.pack(twin.forcing.huss.sel(time=slice("2002", "2003")).mean("time"))
     expected = np.corrcoef(huss, twin.basin.pack(maps[LOW]))[0, 1]
     assert links.loc[LOW, (evaporation.BY_CELL, "humidity")] == pytest.approx(expected, abs=1e-4)
@@ -261,17 +261,14 @@ def test_is_a_pet_nearer_in_days_but_not_on_the_map_called_mixed():
     assert found.verdict[11] == "mixed, best in RMSE only"
 
 
-def test_is_nothing_judged_without_formulas_regions_truth_or_a_learned_pet():
+def test_is_nothing_judged_without_formulas_regions_or_a_learned_pet():
     whole = _compared()
     for change in ({"season": whole.season[[NAME]]}, {"learns": False}):
         found = _judged(whole._replace(**change))
         assert set(found.verdict) == {MISSING}
     empty = whole.region.assign(**dict.fromkeys(("Andes", "north-west", "south"), np.nan))
-    real = whole._replace(region=empty, distance=None, season=whole.season.drop(columns=TRUTH))
-    found = _judged(real)
-    untold = found.index[found.verdict == MISSING].tolist()
-    assert untold == [6, 7, 8, 9, 11]
-    assert found.verdict[[4, 5]].tolist() == ["reproduced"] * 2, "built into a twin, not a study"
+    found = _judged(whole._replace(region=empty))
+    assert found.index[found.verdict == MISSING].tolist() == [7, 8, 9]
 
 
 def test_is_the_richest_scheme_shown_where_the_one_asked_for_is_not_possible():

@@ -62,7 +62,8 @@ def test_has_a_twin_tower_the_errors_it_is_said_to_have():
 
 def test_are_real_towers_read_on_the_days_of_the_study_and_never_mixed_with_a_twin(twin, tmp_path):
     real = cases.remade_study(twin, tmp_path, "real")
-    assert towers.find_towers(real) is None
+    with pytest.raises(InputError, match="the study has no truth"):
+        towers.find_towers(real)
     with pytest.raises(InputError, match="no file of a tower in this basin; expected K34day"):
         towers.find_towers(real, tmp_path)
     cases.tower_file(tmp_path)

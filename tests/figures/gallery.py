@@ -126,8 +126,10 @@ SEASON = pd.DataFrame({"HydroPyNN": np.arange(12.0), "truth": 4.0, "observed": 5
 PEAKS = pd.DataFrame({"scheme": "HydroPyNN", "days late": [-30, -10], "height (%)": [10.0, 14.0]})
 NUMBERS = [[1000.0, 950.0, 990.0], [1100.0, 1120.0, 1110.0]]
 SUB_BASINS = pd.DataFrame(NUMBERS, ["1 All", "2 Head"], [BALANCE, "Hybrid(Q,S)", "truth"])
-IMPORTANCE = pd.DataFrame([[6.0, 0.0, 2.0, 1.0], [3.0, 0.0, 1.0, 2.0], [1.0, 5.0, 1.0, 1.0]],
-                          [*"abc"], ["importance", "truth", "member 0", "member 1"])  # fmt: skip
+IMPORTANCE = pd.DataFrame(
+    {"importance": [6.0, 3.0, 1.0], "truth": [0.0, 0.0, 5.0], "member 0": [2.0, 1.0, 1.0],
+     "member 1": [1.0, 2.0, 1.0], "told the truth": [np.nan, 3.0, 1.0]}, [*"abc"],
+)  # fmt: skip
 
 
 def towers():
@@ -217,7 +219,7 @@ def arguments(study):
         "pet_season": ("evaporation", pd.DataFrame(more, range(1, 366))),
         "pet_maps": ("evaporation", study, xr.Dataset(pets)),
         "parameterization": ("attention", study, explained(basin)),
-        "attention": ("attention", IMPORTANCE, "f_crit", IMPORTANCE[["importance"]][1:]),
+        "attention": ("attention", IMPORTANCE, "f_crit"),
         "convergence": ("attention", {"Hybrid(Q,S)": explained(basin)}),
         "learned_against_true": ("attention", study, learned, "f_crit"),
         "spread_maps": ("attention", study, xr.Dataset({"sd": sd}, {"parameter": names})),

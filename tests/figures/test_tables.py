@@ -153,14 +153,16 @@ def test_do_tests_read_well():
     assert table.loc[0, "mean difference"] == "+0.300"
 
 
-def test_do_tables_name_every_part_and_gauge():
+def test_do_tables_name_every_part_and_gauge(tmp_path):
     table = transfer.parts_table()
     assert table.loc[("spatial", "validation")].tolist() == ["gauges held out", "all"]
     assert len(table) == sum(map(len, results.PARTS.values()))
-    told = {"experiment": "spatial", "fold": [2, 1], "station": ["EAST", "NORTH - BRIDGE"]}
-    groups = transfer.groups_table(pd.DataFrame(told | {"area measured": [0.854, 0.0]}))
-    assert groups.index.tolist() == [(1, "North"), (2, "East")]
-    assert groups["area measured"].tolist() == ["0%", "85%"]
+    study = cases.tiny_study(tmp_path, twsa=False)
+    groups = transfer.groups_table(study, [["head", "middle"], ["mouth"]])
+    assert groups.index.tolist() == [(1, "Head"), (1, "Middle"), (2, "Mouth")]
+    assert groups["trained below"].tolist() == [1, 1, 0]
+    mouth, middle, head = (study.basin.catchment(cell).sum() for cell in study.gauge_cells)
+    assert groups["area measured"].tolist() == ["0%", "0%", f"{(middle + head) / mouth:.0%}"]
 
 
 def test_are_the_numbers_of_the_findings_those_of_the_parts():

@@ -13,22 +13,14 @@ from tests.cases import tiny_study
 CITATION = re.compile(r"\{cite(:t)?\}`[^`]*`")
 ALIKE = ("00_verification", "02_hydropy_rnn", "03_flow_transfer")
 """Chapters that do not read gravimetry."""
-WAITING = (
-    "05_ungauged_basins",
-    "06_water_budget",
-    "07_evapotranspiration",
-    "08_what_was_learned",
-)
-"""Chapters that still speak of the Amazon wherever they are run."""
 
 
 def cases():
     """Each chapter on a study with gravimetry, and on one without where that may matter."""
     for name in notebooks.available():
-        marks = [pytest.mark.xfail(strict=True, reason="not yet")] if name in WAITING else []
-        yield pytest.param(name, True, marks=marks, id=f"{name}, gravimetry")
+        yield pytest.param(name, True, id=f"{name}, gravimetry")
         if name not in ALIKE:
-            yield pytest.param(name, False, marks=marks, id=f"{name}, no gravimetry")
+            yield pytest.param(name, False, id=f"{name}, no gravimetry")
 
 
 def testland(folder: Path, twsa: bool) -> dict[str, str]:
@@ -44,7 +36,7 @@ def testland(folder: Path, twsa: bool) -> dict[str, str]:
     matrix = folder / "matrix.yml"
     places = f"study: {study}\nruns: {folder}\nresults: {folder}\n"
     matrix.write_text(places + "experiments: {space: {schemes: [hybrid_q], split: spatial}}\n")
-    given = {"study": study, "live_study": study, "matrix": str(matrix), "runs": str(folder / "no")}
+    given = {"study": study, "matrix": str(matrix), "runs": str(folder / "no")}
     return given | {"live_steps": "1", "samples": "20", "days": "60"}
 
 

@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import jupytext
 import nbformat
 import pytest
+import xarray as xr
 
 from hybridlib.experiments import results
+from hybridlib.experiments.matrix import read_matrix
 from hybridlib.learning.run import WEIGHTS
 from hybridlib.publish import notebooks, tailor
 from hybridlib.study.schema import InputError
@@ -106,8 +109,9 @@ def test_what_can_a_study_fill(tmp_path):
 def test_is_a_built_in_twin_known_before_it_is_made(monkeypatch):
     monkeypatch.setattr(tailor, "open_or_make", lambda path: pytest.fail("the twin was opened"))
     everything = {"twsa", "radiation", "truth", "towers"}
-    parameters = {"matrix": "params/experiments.yml"}
-    assert kept_needs(parameters) == everything | {"amazon", "runs"}
+    parameters = {"study": "data/cache/default.zarr", "matrix": "params/experiments.yml"}
+    experiments = set(read_matrix(parameters["matrix"]).experiments) - {"paper"}
+    assert kept_needs(parameters) == everything | {"amazon", "runs"} | experiments
     text = jupytext.reads("# %% [markdown]\n# {{source}}, {{basin}}\n", fmt="py:percent")
     assert tailor.cut(text, parameters)[0].cells[0].source == "Amazon twin, Amazon"
     smoke = tailor.Subject({"study": str(make.cached("smoke"))})
@@ -121,20 +125,33 @@ def test_do_runs_count_of_this_very_study_only(tmp_path, monkeypatch):
     assert "runs" not in kept_needs(asked)
     folder.mkdir(parents=True)
     (folder / WEIGHTS).touch()
-    for mine in (True, False):
-        run = type("Run", (), {"is_of": lambda self, study, mine=mine: mine})()
+    for mine, members, found in (
+        (True, 2, {"runs", "members"}), (True, 1, {"runs"}), (False, 2, set()),
+    ):  # fmt: skip
+        config = {"scheme": "hybrid_q", "members": members}
+        run = SimpleNamespace(is_of=lambda study, mine=mine: mine, config=config)
         monkeypatch.setattr(tailor.Run, "open", lambda folder, run=run: run)
-        assert ("runs" in kept_needs(asked)) == mine
+        for scheme in ("hybrid_q", "hybrid_qs"):
+            other = set() if scheme == "hybrid_q" else {"members"}
+            needs = kept_needs(asked | {"scheme": scheme}) & {"runs", "members"}
+            assert needs == found - other
 
 
 def test_are_results_of_a_matrix_sought(tmp_path):
     study = tiny_study(tmp_path)
     matrix = tmp_path / "mine.yml"
     place = f"study: {study.path}\nruns: {tmp_path}\nresults: {tmp_path}\n"
-    matrix.write_text(place + "experiments: {one: {schemes: [hybrid_q]}}\n")
-    assert kept_needs({"matrix": matrix}) == {"twsa", "radiation"}
-    (tmp_path / results.DATASET).touch()
-    assert "runs" in kept_needs({"matrix": matrix})
+    matrix.write_text(
+        place + "experiments: {spatial: {schemes: [hybrid_q], split: spatial, folds: 2}}\n"
+    )
+    asked = {"study": study.path, "matrix": matrix}
+    assert kept_needs(asked) == {"twsa", "radiation"}
+    for folds, found in ((1, {"runs"}), (2, {"runs", "spatial"})):
+        names = [f"hybrid_q-fold{fold + 1}" for fold in range(folds)]
+        about = {"name": ("run", names), "experiment": ("run", ["spatial"] * folds)}
+        xr.Dataset(about).to_netcdf(tmp_path / results.DATASET)
+        assert kept_needs(asked) == {"twsa", "radiation"} | found
+    assert "runs" not in kept_needs(asked | {"study": remade_study(study, tmp_path, "real").path})
 
 
 @pytest.mark.parametrize(
@@ -154,5 +171,5 @@ def test_is_an_unknown_tag_or_word_refused_before_anything_runs(folder, cell, se
 def test_is_a_missing_study_told(folder):
     with pytest.raises(InputError, match=r"none.zarr: no prepared study here"):
         notebooks.run(["01_rain"], folder.parent / "default.yml", folder=folder)
-    with pytest.raises(InputError, match="expected a parameter study or matrix"):
+    with pytest.raises(InputError, match="expected a parameter study"):
         kept_needs({})
