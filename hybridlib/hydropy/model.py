@@ -33,9 +33,9 @@ STORES = {
 """HydroPy's name of each store and our field of :class:`~hybridlib.hydropy.step.State`."""
 
 FLUXES = (
-    "precip", "rainf", "snowf", "smelt", "throu", "evap", "potevap", "transp", "sevap", "levap",
-    "canoevap", "skinevap", "qs", "qsb", "qsl", "qg", "rivdis", "dis", "freshwater", "tws",
-    "flake", "fveg", "fbare",
+    "precip", "rainf", "snowf", "smelt", "rainmelt", "throu", "evap", "potevap", "transp", "sevap",
+    "levap", "canoevap", "skinevap", "qs", "qsb", "qtot", "qsl", "qg", "rivdis", "dis",
+    "freshwater", "tws", "flake", "fveg", "fbare",
 )  # fmt: skip
 VARIABLES = (*FLUXES, *STORES)
 """Everything a run can return, by HydroPy's names."""

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.study.basin import Basin
+from hybridlib.study.basin import Basin, cell_areas
 from hybridlib.study.landsurface import pack_landsurface
 from hybridlib.study.schema import EARTH_RADIUS, SECONDS_PER_DAY, InputError
 
@@ -81,7 +81,13 @@ class Lags(NamedTuple):
     reservoirs: np.ndarray
 
 
-ZONAL_LENGTHS = ("original", "geometric")
+ZONAL_LENGTHS = ("original", "fortran", "geometric", "auto")
+"""Where the length of a reach along a row comes from: the area of the row's second column (the
+original's Python) or first one (its Fortran, its own default), the coordinates, or "original"
+where every area is that of its coordinates and else the coordinates."""
+COLUMN = {"original": 1, "fortran": 0}
+WHOLE = 0.01
+"""Largest share by which the area of a whole cell may differ from that of its coordinates."""
 
 
 def default_parameters(lags: Lags) -> Parameters:
@@ -128,9 +134,8 @@ def default_lags(
     Args:
         landsurface: as :func:`hybridlib.study.schema.read_landsurface` returns it.
         basin: the active cells.
-        zonal_length: "original" takes a row's zonal length from the area of its second column,
-            as the published code does; "geometric" takes it from the longitudes, right also
-            where cells are cut at the rim.
+        zonal_length: of :data:`ZONAL_LENGTHS`; "geometric" is right also where cells are cut at
+            the rim.
         cascade: False puts each river's whole lag into one reservoir.
         latitude_step: spacing of the rows in degrees; by default the mean of the grid's own.
         source: the file's name, for messages.
@@ -189,15 +194,18 @@ def _reach_length(landsurface, basin, zonal_length, latitude_step, size, source)
         raise InputError(
             f"zonal length '{zonal_length}' is unknown; expected {' or '.join(ZONAL_LENGTHS)}"
         )
+    if zonal_length == "auto":
+        zonal_length = "geometric" if largest_cut(landsurface, basin) > WHOLE else "original"
     longitude_step = _mean_step(basin.lon)
     meridional = np.pi * EARTH_RADIUS / 180.0 * latitude_step
-    if zonal_length == "original":
-        zonal = np.asarray(landsurface["area"], float)[:, 1] / meridional
+    if zonal_length in COLUMN:
+        column = COLUMN[zonal_length]
+        zonal = np.asarray(landsurface["area"], float)[:, column] / meridional
         empty = ~(zonal[basin.row] > 0)
         if empty.any():
             row = basin.row[np.argmax(empty)]
             raise InputError(
-                f"{source}: the second column has no area in the row at lat {basin.lat[row]:g}; "
+                f"{source}: column {column + 1} has no area in the row at lat {basin.lat[row]:g}; "
                 "the original takes the row's length from it (choose zonal length geometric)"
             )
     else:
@@ -210,6 +218,12 @@ def _reach_length(landsurface, basin, zonal_length, latitude_step, size, source)
     east = 0.5 * (zonal[basin.row] + zonal[basin.row[target]]) * columns
     north = meridional * (basin.row - basin.row[target])
     return np.where(basin.sink, size, np.hypot(east, north))
+
+
+def largest_cut(landsurface: xr.Dataset, basin: Basin) -> float:
+    """Largest share by which the area of a cell with land differs from that of its coordinates."""
+    area = basin.pack(np.asarray(landsurface["area"], float))[basin.land]
+    return float(abs(area / basin.pack(cell_areas(basin.lat, basin.lon))[basin.land] - 1.0).max())
 
 
 def _retard(lag, number, length, lake, wetland, share: float):

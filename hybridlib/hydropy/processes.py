@@ -25,8 +25,29 @@ STEEPEST = 1e-8
 LEAST_RAMP = 1e-3
 """Narrowest range, per unit of wcap, over which transpiration rises from 0 to its maximum."""
 
-share_of = tf.math.divide_no_nan
-"""Quotient that is 0 where the denominator is 0, gradient included."""
+LEAST_WHOLE = 1e-15
+"""Denominator (mm, or a share) below which the slope of a quotient grows no further."""
+
+
+def share_of(part, whole):
+    """Quotient that is 0 where the denominator is 0, gradient included.
+
+    The slope is exact from ``LEAST_WHOLE`` on and that of ``LEAST_WHOLE`` below it: a soil that
+    dries up for years would carry it beyond float32.
+    """
+    part = tf.convert_to_tensor(part)
+    return _quotient(part, tf.convert_to_tensor(whole, part.dtype))
+
+
+@tf.custom_gradient
+def _quotient(part, whole):
+    def gradient(upstream):
+        safe = tf.where(tf.abs(whole) < LEAST_WHOLE, tf.constant(LEAST_WHOLE, whole.dtype), whole)
+        upstream = tf.where(whole == 0.0, tf.zeros_like(upstream), upstream)
+        by_whole = upstream * ((-part / safe) / safe)
+        return _like(upstream / safe, part), _like(by_whole, whole)
+
+    return tf.math.divide_no_nan(part, whole), gradient
 
 
 @tf.custom_gradient
@@ -134,8 +155,9 @@ def surface_runoff(rootmoist, throu, wcap, wmin, wmax, bmod, frozen):
     filled = (rootmoist - wmin) / (wcap - wmin)
     level = wmax - spread * power(1.0 - filled, 1.0 / (1.0 + bmod))
     level = tf.where(rootmoist <= wmin, rootmoist, level)
-    before = tf.minimum(power((wmax - level) / spread, 1.0 + bmod), 1.0)
-    after = power((wmax - level - throu) / spread, 1.0 + bmod)
+    # A base above 1, where the soil is below wmin, would overflow; its power is cut to 1 or unused.
+    before = power(tf.minimum((wmax - level) / spread, 1.0), 1.0 + bmod)
+    after = power(tf.minimum((wmax - level - throu) / spread, 1.0), 1.0 + bmod)
     below = tf.maximum(wmin - rootmoist, 0.0)
     runoff = tf.maximum(throu - below - spread / (1.0 + bmod) * (before - after), 0.0)
     runoff = tf.where(level + throu >= wmax, tf.maximum(throu - (wcap - rootmoist), 0.0), runoff)
@@ -178,7 +200,8 @@ def transpiration(rootmoist, pet, canoevap, fveg, wcap, wilt, f_crit):
     usable = rootmoist - wilt
     ramp = tf.maximum(f_crit * wcap - wilt, LEAST_RAMP * wcap)
     flow = demand * tf.clip_by_value(share_of(usable, ramp), 0.0, 1.0)
-    return tf.minimum(flow, tf.maximum(usable, 0.0)) * fveg
+    # In this order, here and below, an empty soil has the slope of what is usable, not flow's.
+    return tf.minimum(tf.maximum(usable, 0.0), flow) * fveg
 
 
 def soil_evaporation(rootmoist, pet, skinevap, fbare, wcap, f_evap):
@@ -186,7 +209,7 @@ def soil_evaporation(rootmoist, pet, skinevap, fbare, wcap, f_evap):
     demand = tf.maximum(pet - share_of(skinevap, fbare), 0.0)
     usable = tf.maximum(rootmoist - f_evap * wcap, 0.0)
     flow = demand * share_of(usable, wcap - f_evap * wcap)
-    return tf.minimum(flow, usable) * fbare
+    return tf.minimum(usable, flow) * fbare
 
 
 def soil_balance(rootmoist, throu, qs, transp, sevap, qsb, wcap):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 import xarray as xr
 
-from hybridlib.study.schema import InputError
+from hybridlib.study.schema import EARTH_RADIUS, InputError
 
 if TYPE_CHECKING:
     import pyflwdir
@@ -59,7 +59,7 @@ class Basin:
         """
         fraction = np.nan_to_num(np.asarray(landsurface["lsm"], float))
         if "glacier" in landsurface:
-            fraction = np.maximum(0.0, fraction - np.nan_to_num(np.asarray(landsurface["glacier"])))
+            fraction *= 1.0 - np.nan_to_num(np.asarray(landsurface["glacier"], float))
         land = fraction > 0
         if not land.any():
             raise InputError(f"{source}: lsm has no land; expected at least one cell above 0")
@@ -68,22 +68,14 @@ class Basin:
             raise InputError(f"{source}: area is not above 0 m2 in every land cell")
         target_row, target_col = _targets(landsurface, land, source)
         lat, lon = np.asarray(landsurface["lat"], float), np.asarray(landsurface["lon"], float)
-        rows, cols = np.indices(land.shape)
-        own = (target_row == rows) & (target_col == cols)
         active = land.copy()
-        receives = target_row[land], target_col[land]
-        active[receives] |= own[receives]
+        while not active[receives := (target_row[active], target_col[active])].all():
+            active[receives] = True  # a cell without land that a river passes or ends in
+            _refuse_lost_rivers(active & ((target_row < 0) | (target_col < 0)), landsurface, source)
         index = np.full(land.shape, -1)
         index[active] = np.arange(active.sum())
         row, col = np.nonzero(active)
         downstream = index[target_row[active], target_col[active]]
-        if (downstream < 0).any():
-            cell = int(np.argmax(downstream < 0))
-            raise InputError(
-                f"{source}: the cell at lat {lat[row[cell]]:g}, lon {lon[col[cell]]:g} drains into "
-                "a cell that is neither land nor a sink; expected rivers to end in a sink "
-                "(rout_lat, rout_lon naming the cell itself)"
-            )
         land_area = np.where(land, area * fraction, 0.0)[active]
         basin = cls(lat, lon, row, col, land_area, downstream)
         basin._refuse_cycles(source)
@@ -232,6 +224,26 @@ def _half_step(coordinate: np.ndarray) -> float:
     return 0.5001 * abs(np.diff(coordinate)).max() if len(coordinate) > 1 else np.inf
 
 
+def _refuse_lost_rivers(lost: np.ndarray, landsurface, source: str) -> None:
+    """Refuse a cell without land that a river reaches and that names no target."""
+    if lost.any():
+        row, col = np.argwhere(lost)[0]
+        raise InputError(
+            f"{source}: a river reaches the cell at lat {float(landsurface.lat[row]):g}, lon "
+            f"{float(landsurface.lon[col]):g}, which has no land and no target; expected rivers to "
+            "end in a sink (rout_lat, rout_lon naming the cell itself)"
+        )
+
+
+def cell_areas(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+    """Area of whole cells by their coordinates, on a sphere, m2, (lat, lon)."""
+    step = abs(np.diff(lat)).mean() if len(lat) > 1 else abs(np.diff(lon)).mean()
+    width = abs(np.diff(lon)).mean() if len(lon) > 1 else step
+    edges = np.deg2rad(np.clip([lat - step / 2, lat + step / 2], -90.0, 90.0))
+    band = EARTH_RADIUS**2 * np.deg2rad(width) * np.diff(np.sin(edges), axis=0)[0]
+    return np.repeat(band[:, None], len(lon), axis=1)
+
+
 def _targets(landsurface, land, source) -> tuple[np.ndarray, np.ndarray]:
     """Read the target row and column of every cell; cells without land may lack them."""
     targets = []
@@ -245,5 +257,5 @@ def _targets(landsurface, land, source) -> tuple[np.ndarray, np.ndarray]:
                 f"expected a whole number from 0 to {size - 1} on the grid"
             )
         usable = (values >= 0) & (values < size)
-        targets.append(np.where(usable, values, 0).astype(int))
+        targets.append(np.where(usable, values, -1).astype(int))
     return targets[0], targets[1]

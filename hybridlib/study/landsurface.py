@@ -11,6 +11,7 @@ from hybridlib.study.schema import LANDSURFACE, InputError, check_values
 _ROUTING = ("lsm", "area", "rout_lat", "rout_lon")
 # A sea cell that receives a river stores nothing; these only keep its arithmetic finite.
 _SEA = {"wcap": 1.0, "wava": 0.5, "wmin": 0.0, "wmax": 2.0}
+_GIVEN = ("srftopo",)  # a sea cell's height decides the drop of the river that ends there
 _ORDER = (("wmin", "wmax", "below"), ("wmin", "wcap", "below"), ("wava", "wcap", "at most"))
 
 
@@ -32,7 +33,8 @@ def pack_landsurface(
         if name in _ROUTING:
             continue
         values = basin.pack(landsurface[name]).astype(float)
-        values[..., ~basin.land] = _SEA.get(name, 0.0)
+        sea = np.nan_to_num(values[..., ~basin.land]) if name in _GIVEN else _SEA.get(name, 0.0)
+        values[..., ~basin.land] = sea
         check_values(values, LANDSURFACE[name], source, lambda index: basin.describe(index[-1]))
         fields[name] = values
     for low, high, relation in _ORDER:

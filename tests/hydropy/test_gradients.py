@@ -2,8 +2,11 @@
 
 import cases
 import numpy as np
+import pandas as pd
 import pytest
 
+from hybridlib.hydropy import processes
+from hybridlib.hydropy.adjoint import differentiable_run
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Weather
 from hybridlib.hydropy.model import HydroPyNN
@@ -185,3 +188,58 @@ def test_what_happens_where_the_critical_point_falls_below_wilting():
         flow = transpiration(*map(tf.constant, (*given, wilting, f_crit)))
         assert ((flow.numpy() > 0) == transpires).all()
         assert np.isfinite(_gradient(point, "f_crit")).all()
+
+
+SIDE = 8
+BETA = np.logspace(-2, 2, SIDE)[:, None] * np.ones((1, SIDE))
+SHARE = np.linspace(0.05, 0.99, SIDE)[None] * np.ones((SIDE, 1))
+CAPACITIES = np.logspace(-9, 3, SIDE)[:, None] * np.ones((1, SIDE))
+THIN = {"wcap": CAPACITIES, "wmin": 0.1 * CAPACITIES, "wmax": 2 * CAPACITIES, "beta": 0.3}
+SOILS = {
+    "little spread, large beta": {
+        "wcap": 200.0, "wmin": 200 * SHARE, "wmax": 300.0, "wava": 150.0, "beta": BETA
+    },
+    "thin": THIN | {"wava": CAPACITIES * np.linspace(0, 1, SIDE)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wet", [0, 100], ids=["dry", "100 wet days"])
+@pytest.mark.parametrize("f_evap", [0.0, 0.05])
+@pytest.mark.parametrize("soil", SOILS)
+def test_are_gradients_finite_in_every_soil_that_the_schema_lets_in(soil, f_evap, wet):
+    days = 300
+    land = cases.landsurface(SIDE, SIDE)
+    for name, value in SOILS[soil].items():
+        land[name].values[:] = value
+    model = HydroPyNN.from_landsurface(land, "float32", zonal_length="geometric")
+    rain = np.random.default_rng(0).gamma(0.3, 20, days) * (np.arange(days) < wet) / 86400
+    field = np.ones((days, model.basin.size))
+    time = pd.date_range("2003-01-01", periods=days)
+    weather = model.weather(rain[:, None] * field, 300 * field, 5 / 86400 * field, time)
+    parameters = model.default_parameters()._replace(f_evap=tf.fill([model.basin.size], f_evap))
+    inputs = [*parameters, weather.pet]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        _, series = differentiable_run(model, weather, parameters, model.empty_state())
+        total = tf.reduce_sum(series["dis"]) / 1e6 + tf.reduce_sum(series["tws"])
+    for slope in tape.gradient(total, inputs):
+        assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("whole", [3.0, 1e-3, 1e-14])
+def test_is_the_slope_of_a_quotient_exact_and_finite(whole):
+    values = [tf.constant([2.0 * whole], tf.float32), tf.constant([whole], tf.float32)]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(values)
+        result = processes.share_of(*values)
+    assert tape.gradient(result, values[0]).numpy()[0] == pytest.approx(1 / whole)
+    assert tape.gradient(result, values[1]).numpy()[0] == pytest.approx(-2 / whole)
+    values = [tf.constant([1e-30]), tf.constant([1e-37])]
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        result = processes.share_of(*values)
+    assert np.isfinite(tape.gradient(result, values)).all()
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        result = processes.share_of(values[0], 0.0 * values[1])
+    assert result.numpy()[0] == 0.0 and tape.gradient(result, values[0]).numpy()[0] == 0.0

@@ -17,7 +17,7 @@ from hybridlib.hydropy.land import (
     snowfall_share,
 )
 from hybridlib.hydropy.model import HydroPyNN
-from hybridlib.study.basin import Basin
+from hybridlib.study.basin import Basin, cell_areas
 from hybridlib.study.schema import InputError
 
 
@@ -103,6 +103,30 @@ def test_is_a_row_without_area_in_its_second_column_refused():
     land = cases.landsurface()
     land["area"][0, 1] = np.nan
     land["lsm"][0, :2] = 0
-    with pytest.raises(InputError, match="second column has no area in the row at lat -2.25"):
+    with pytest.raises(InputError, match="column 2 has no area in the row at lat -2.25"):
         HydroPyNN.from_landsurface(land, "float64")
     HydroPyNN.from_landsurface(land, "float64", zonal_length="geometric")
+
+
+def _lag(land, zonal_length):
+    return HydroPyNN.from_landsurface(land, "float64", zonal_length=zonal_length).lags.lag_river
+
+
+def test_come_lengths_from_the_coordinates_where_a_cell_is_cut():
+    land = cases.landsurface()
+    whole = cell_areas(land.lat.values, land.lon.values)
+    land["area"].values[:] = 1.005 * whole
+    np.testing.assert_array_equal(_lag(land, "auto"), _lag(land, "original"))
+    land["area"].values[1, 2] = 0.98 * whole[1, 2]
+    np.testing.assert_array_equal(_lag(land, "auto"), _lag(land, "geometric"))
+
+
+def test_takes_the_fortran_length_the_first_column_and_the_original_the_second():
+    land = cases.landsurface()
+    land["area"].values[:, 0] *= 2.0
+    first, second = (_lag(land, name) for name in ("fortran", "original"))
+    land["area"].values[:, 1] *= 2.0
+    assert not np.array_equal(first, second)
+    east = np.s_[4:6]  # cells whose own area stays and whose river flows along the row
+    both = _lag(land, "original")
+    np.testing.assert_allclose(both[east][1:], first[east][1:])
