@@ -124,8 +124,9 @@ def simulate(
         Path | None, typer.Option(help="NetCDF to write; of a run also Zarr, by the suffix.")
     ] = None,
     variables: Annotated[
-        str, typer.Option(help="Names to write, separated by commas, or all.")
-    ] = "",
+        str | None,
+        typer.Option(help="Names to write, separated by commas, or all; of a run dis by default."),
+    ] = None,
     run: Annotated[
         Path | None, typer.Option(help="Trained model to run on its study, instead of files.")
     ] = None,
@@ -153,10 +154,11 @@ def simulate(
     zonal_length: Annotated[
         str,
         typer.Option(
-            help="Length of a reach along a row: original (HydroPy's, from the area of the row's "
-            "second column) or geometric (from the longitudes)."
+            help="Length of a reach along a row: original or fortran (HydroPy's, from the area of "
+            "the row's second or first column), geometric (from the longitudes), or auto "
+            "(original, but geometric where a cell's area is cut)."
         ),
-    ] = "original",
+    ] = "auto",
     cascade: Annotated[
         bool,
         typer.Option(help="HydroPy's cascade and four sub-steps, or one reservoir and one step."),
@@ -190,7 +192,7 @@ def _simulate_files(landsurface, forcing, output, dtype, variables, restart_out,
     """HydroPy's files in, HydroPy's files out."""
     from hybridlib.hydropy.simulate import simulate as run
 
-    names, bar = _names(variables), progress_bar("days")
+    names, bar = _names("all" if variables is None else variables), progress_bar("days")
     task = bar.add_task("days", total=None)
 
     def progress(done: int, total: int) -> None:
@@ -200,7 +202,7 @@ def _simulate_files(landsurface, forcing, output, dtype, variables, restart_out,
     try:
         with long_work("nothing was written, what stood there stays"):
             run(landsurface, forcing, output, dtype, names, restart_out=restart_out,
-                progress=progress, **options)  # fmt: skip
+                progress=progress, note=tell, **options)  # fmt: skip
     finally:
         if bar.live.is_started:
             bar.stop()
@@ -214,7 +216,7 @@ def _simulate_run(run, study, variables, period, member, output, gauges, maps) -
     from hybridlib.learning.run import Run
     from hybridlib.study import export
 
-    names = _names(variables or "dis")
+    names = _names("dis" if variables is None else variables)
     if not (output or gauges or maps):
         raise InputError("nothing to write; give --output, --gauges or --maps")
     if output is not None and output.suffix not in export.WRITERS:
@@ -230,11 +232,11 @@ def _simulate_run(run, study, variables, period, member, output, gauges, maps) -
 
 
 def _names(variables: str) -> list[str]:
-    """Names in a list of variables; all by default."""
+    """Names in a list of variables, or all of them."""
     from hybridlib.hydropy.model import VARIABLES, known_variables
 
-    everything = variables in ("", "all")
-    return list(known_variables(VARIABLES if everything else variables.replace(",", " ").split()))
+    names = VARIABLES if variables == "all" else variables.replace(",", " ").split()
+    return list(known_variables(names))
 
 
 @app.command()

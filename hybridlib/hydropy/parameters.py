@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.study.basin import Basin, cell_areas
+from hybridlib.study.basin import WHOLE, Basin, cell_areas
 from hybridlib.study.landsurface import pack_landsurface
 from hybridlib.study.schema import EARTH_RADIUS, SECONDS_PER_DAY, InputError
 
@@ -86,8 +86,6 @@ ZONAL_LENGTHS = ("original", "fortran", "geometric", "auto")
 original's Python) or first one (its Fortran, its own default), the coordinates, or "original"
 where every area is that of its coordinates and else the coordinates."""
 COLUMN = {"original": 1, "fortran": 0}
-WHOLE = 0.01
-"""Largest share by which the area of a whole cell may differ from that of its coordinates."""
 
 
 def default_parameters(lags: Lags) -> Parameters:

@@ -15,10 +15,11 @@ from hybridlib import __version__
 from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Weather
 from hybridlib.hydropy.model import BLOCK, STORES, VARIABLES, HydroPyNN, known_variables
+from hybridlib.hydropy.parameters import largest_cut
 from hybridlib.hydropy.routing import MOST_RESERVOIRS
 from hybridlib.hydropy.step import State
 from hybridlib.study import schema
-from hybridlib.study.basin import Basin
+from hybridlib.study.basin import WHOLE, Basin
 from hybridlib.study.files import written_whole
 from hybridlib.study.prepare import check_forcing
 from hybridlib.study.schema import FLUX, SECONDS_PER_DAY, InputError
@@ -136,6 +137,7 @@ def simulate(
     restart_out: Path | None = None,
     any_date: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    note: Callable[[str], None] | None = None,
     **options,
 ) -> None:
     """Run HydroPyNN from HydroPy's own input files to a file in HydroPy's layout.
@@ -153,7 +155,9 @@ def simulate(
         restart_out: where to keep the stores after the last day.
         any_date: accept stores that do not belong to the day before the first one.
         progress: called with days done and days in all.
-        **options: of :meth:`~hybridlib.hydropy.model.HydroPyNN.from_landsurface`.
+        note: called with a sentence on where the lengths of reaches come from.
+        **options: of :meth:`~hybridlib.hydropy.model.HydroPyNN.from_landsurface`; zonal_length is
+            "auto" by default.
 
     Raises:
         InputError: any input that cannot be used.
@@ -164,7 +168,12 @@ def simulate(
     outputs = [output] if restart_out is None else [output, restart_out]
     _check_targets(outputs, [landsurface, forcing], restart_in)
     land, weather = schema.read(landsurface), schema.read(forcing)
+    options = {"zonal_length": "auto", **options}
     model = HydroPyNN.from_landsurface(land, dtype, source=str(landsurface), **options)
+    if note is not None and options["zonal_length"] == "auto":
+        cut = largest_cut(land, model.basin)
+        where = "the coordinates" if cut > WHOLE else "the areas, as the original takes them"
+        note(f"lengths of reaches from {where}: a cell's area is off its coordinates' by {cut:.1%}")
     schema.check_same_grid(land, weather, (str(landsurface), str(forcing)))
     days = schema.check_daily(weather, str(forcing))
     chosen = schema.select(weather, schema.FORCING, DRIVERS, str(forcing))

@@ -18,6 +18,8 @@ from hybridlib.study.schema import EARTH_RADIUS, InputError
 if TYPE_CHECKING:
     import pyflwdir
 
+WHOLE = 0.01
+"""Largest share by which the area of a whole cell may differ from that of its coordinates."""
 AXES = {
     "lat": {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude"},
     "lon": {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude"},
@@ -57,9 +59,7 @@ class Basin:
         Raises:
             InputError: no land, a target off the grid, a pit outside the sinks, a cycle.
         """
-        fraction = np.nan_to_num(np.asarray(landsurface["lsm"], float))
-        if "glacier" in landsurface:
-            fraction *= 1.0 - np.nan_to_num(np.asarray(landsurface["glacier"], float))
+        fraction = land_fraction(landsurface)
         land = fraction > 0
         if not land.any():
             raise InputError(f"{source}: lsm has no land; expected at least one cell above 0")
@@ -233,6 +233,14 @@ def _refuse_lost_rivers(lost: np.ndarray, landsurface, source: str) -> None:
             f"{float(landsurface.lon[col]):g}, which has no land and no target; expected rivers to "
             "end in a sink (rout_lat, rout_lon naming the cell itself)"
         )
+
+
+def land_fraction(landsurface: xr.Dataset) -> np.ndarray:
+    """Share of every cell that is land and no ice, (lat, lon)."""
+    fraction = np.nan_to_num(np.asarray(landsurface["lsm"], float))
+    if "glacier" in landsurface:
+        fraction *= 1.0 - np.nan_to_num(np.asarray(landsurface["glacier"], float))
+    return fraction
 
 
 def cell_areas(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:

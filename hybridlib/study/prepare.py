@@ -13,7 +13,7 @@ from hybridlib.study import pet, schema
 from hybridlib.study.attributes import static_attributes
 from hybridlib.study.basin import Basin
 from hybridlib.study.instruments import BASELINE, anomaly, box_weights
-from hybridlib.study.landsurface import pack_landsurface
+from hybridlib.study.landsurface import land_alone, pack_landsurface
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import Study, refuse_to_replace, write_study
 
@@ -54,7 +54,7 @@ def prepare(
         InputError: any input that cannot be used, before anything is written.
     """
     refuse_to_replace(Path(output))
-    land = schema.read_landsurface(landsurface)
+    land = land_alone(schema.read_landsurface(landsurface), str(landsurface))
     basin = Basin.from_landsurface(land, str(landsurface))
     pack_landsurface(land, basin, str(landsurface))
     weather = _read_forcing(forcing, basin, land, str(landsurface), formula)

@@ -68,8 +68,8 @@ FORCING = _table(
 )
 LANDSURFACE = _table(
     "lat lon",
-    Variable("lsm", "/", "land fraction", 0.0, 1.0),
-    Variable("area", "m2", "cell area", 0.0),
+    Variable("lsm", "/", "land fraction; in a prepared study 1 or 0", 0.0, 1.0),
+    Variable("area", "m2", "cell area; in a prepared study its land inside the basin", 0.0),
     Variable("rout_lat", "/", "row of the downstream cell, counted from 0"),
     Variable("rout_lon", "/", "column of the downstream cell, counted from 0"),
     Variable("srftopo", "m", "mean height", -500.0, 9000.0),
@@ -86,7 +86,11 @@ LANDSURFACE = _table(
     Variable("beta", "/", "shape of the capacity distribution", 0.0),
     Variable("perm", "/", "permafrost fraction", 0.0, 1.0),
 )
-GLACIER = Variable("glacier", "/", "glacier fraction, no land", 0.0, 1.0, (), ("lat", "lon"))
+MAYBE = _table(
+    "lat lon",
+    Variable("glacier", "/", "glacier fraction, no land", 0.0, 1.0),
+    Variable("cell_area", "m2", "area of the whole cell, land or not", 0.0),
+)
 """Optional in a land surface."""
 MAY_BE_MONTHLY = ("flake", "fwetl")
 DISCHARGE = _table(
@@ -291,7 +295,7 @@ def read_landsurface(path: Path | str) -> xr.Dataset:
     """Read a land surface: HydroPy's variables in order, checked where one look is enough.
 
     Returns:
-        The variables of ``LANDSURFACE`` and, where given, ``glacier``.
+        The variables of ``LANDSURFACE`` and those of ``MAYBE`` that are given.
 
     Raises:
         InputError: the file, its grid, a variable, its unit or its dimensions cannot be used.
@@ -303,15 +307,15 @@ def read_landsurface(path: Path | str) -> xr.Dataset:
 def select_landsurface(raw: xr.Dataset, source: str) -> xr.Dataset:
     """Take a land surface out of a dataset, as :func:`read_landsurface` does."""
     check_grid(raw, source)
-    names = [*LANDSURFACE, *(["glacier"] if "glacier" in raw else [])]
-    land = select(raw, {**LANDSURFACE, "glacier": GLACIER}, names, source)
+    names = [*LANDSURFACE, *(name for name in MAYBE if name in raw)]
+    land = select(raw, {**LANDSURFACE, **MAYBE}, names, source)
     lat, lon = raw["lat"].values, raw["lon"].values
 
     def where(index):
         return f"at lat {lat[index[0]]:g}, lon {lon[index[1]]:g}"
 
     for name in {"lsm", "glacier"} & set(names):
-        variable = LANDSURFACE.get(name, GLACIER)
+        variable = LANDSURFACE.get(name) or MAYBE[name]
         check_values(np.nan_to_num(land[name].values.astype(float)), variable, source, where)
     area = np.where(land["lsm"] > 0, land["area"], 1.0)
     check_values(area, LANDSURFACE["area"], source, where)

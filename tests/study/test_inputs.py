@@ -10,7 +10,7 @@ import xarray as xr
 from cases import put
 
 from hybridlib.hydropy.simulate import OUTPUT, simulate, study_model, study_weather
-from hybridlib.study.basin import Basin
+from hybridlib.study.basin import Basin, cell_areas
 from hybridlib.study.instruments import total_water_anomaly
 from hybridlib.study.metrics import nse
 from hybridlib.study.prepare import place_gauges, prepare
@@ -208,11 +208,56 @@ def test_is_a_prepared_study_what_went_in(paths, prepared):
 
 def test_does_a_study_run_as_its_files_do(inputs, prepared, tmp_path):
     study = prepared()
-    model = study_model(study, "float64", zonal_length="original")
+    model = study_model(study, "float64")
     _, series = model.run(study_weather(study, model))
     simulate(*inputs, tmp_path / "o.nc", variables=("dis",))
     written = model.basin.pack(xr.open_dataset(tmp_path / "o.nc").dis) * 86400.0
     # The study keeps its weather in float32.
+    np.testing.assert_allclose(series["dis"], written, rtol=1e-4)
+
+
+def _partly_land(dataset):
+    """A third of the cells land in part, some of it ice; areas are those of whole cells."""
+    whole = cell_areas(dataset.lat.values, dataset.lon.values)
+    dataset["area"].values[:], dataset["lsm"].values[:, 1] = whole, 0.6
+    ice = np.where(dataset.lsm < 1, 0.25, 0.0)
+    return dataset.assign(glacier=(("lat", "lon"), ice, {"units": "/"}))
+
+
+def test_is_area_in_a_study_its_land_and_the_hydrograph_that_of_the_files(
+    inputs, prepared, spoil, tmp_path
+):
+    spoil("landsurface", _partly_land)
+    study = prepared()
+    whole = cell_areas(study.basin.lat, study.basin.lon)
+    share = np.where(np.arange(4) == 1, 0.45, 1.0)
+    np.testing.assert_allclose(study.landsurface.area, whole * share)
+    np.testing.assert_allclose(study.landsurface.cell_area, whole)
+    assert set(np.unique(study.landsurface.lsm)) == {1.0} and "glacier" not in study.landsurface
+    simulate(*inputs, tmp_path / "o.nc", variables=("dis",), zonal_length="geometric")
+    model = study_model(study, "float64")
+    written = model.basin.pack(xr.open_dataset(tmp_path / "o.nc").dis) * 86400.0
+    _, series = model.run(study_weather(study, model))
+    np.testing.assert_allclose(series["dis"], written, rtol=1e-4)
+
+
+def test_is_a_land_surface_refused_whose_land_and_area_are_both_partial(prepared, spoil):
+    def change(dataset):
+        return _partly_land(dataset).assign(area=0.6 * dataset.area)
+
+    spoil("landsurface", change)
+    with pytest.raises(InputError, match="partial in 3 cells and area is partial in 12, such as"):
+        prepared()
+
+
+def test_are_lengths_those_of_the_study_where_a_cell_is_cut(inputs, prepared, spoil, tmp_path):
+    spoil("landsurface", cases.put("area", 1e9, 1, 2))
+    study, said = prepared(), []
+    simulate(*inputs, tmp_path / "o.nc", variables=("dis",), note=said.append)
+    assert said[0].startswith("lengths of reaches from the coordinates: a cell's area is off")
+    model = study_model(study, "float64")
+    written = model.basin.pack(xr.open_dataset(tmp_path / "o.nc").dis) * 86400.0
+    _, series = model.run(study_weather(study, model))
     np.testing.assert_allclose(series["dis"], written, rtol=1e-4)
 
 
@@ -332,11 +377,6 @@ def test_do_missing_values_over_the_sea_stay_there(inputs, spoil, tmp_path):
     assert written.dis.notnull().all()
     assert int(written.evap.isnull().isel(time=0).sum()) == 1
     assert float(written.freshwater[-1].max()) > 0
-
-
-def test_does_a_glacier_take_land_away(spoil, prepared):
-    spoil("landsurface", lambda d: d.assign(glacier=(0.25 * d.lsm).assign_attrs(units="/")))
-    np.testing.assert_allclose(prepared().basin.area, 0.75 * 2.5e9)
 
 
 def test_does_a_day_at_the_freezing_point_stay_there_in_a_study(spoil, prepared):
