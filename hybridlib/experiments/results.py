@@ -357,7 +357,7 @@ def plan(matrix: Matrix, only: Iterable[str] = (), results: xr.Dataset | None = 
         results: of :func:`collect`, where that was done before.
 
     Returns:
-        A table: experiment, name, state ("done" or "to do"), members, steps (most that are made,
+        Columns experiment, name, state ("done" or "to do"), members, steps (most that are made,
         those that choose their number included) and hours: what a finished run took, and of
         others the median time of a step in finished runs of the same scheme, for all steps; NaN
         where none tells.

@@ -82,7 +82,7 @@ class Lags(NamedTuple):
 
 
 ZONAL_LENGTHS = ("original", "fortran", "geometric", "auto")
-"""Where the length of a reach along a row comes from: the area of the row's second column (the
+"""What gives the length of a reach along a row, in turn the area of the row's second column (the
 original's Python) or first one (its Fortran, its own default), the coordinates, or "original"
 where every area is that of its coordinates and else the coordinates."""
 COLUMN = {"original": 1, "fortran": 0}

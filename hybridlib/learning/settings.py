@@ -87,7 +87,7 @@ class Training(Options):
     validation: str = _option("", "years", "validation-years")
     """Validation years, such as 2013-2016; empty for the split's rule."""
     preset: Annotated[str, one_of(PRESETS)] = _option("fast")
-    """Schedule: fast, or paper (Adam at 5e-4, 300 steps)."""
+    """Schedule, fast or paper (Adam at 5e-4, 300 steps)."""
     free_rate: float = _option(0.0, "logits", ge=0.0)
     """First learning rate of free parameters; 0 for the preset's."""
     network_rate: float = _option(0.0, ge=0.0)
@@ -131,7 +131,7 @@ class Settings(Training):
     weight: float = _option(-1.0)
     """Of discharge in the loss, 0 to 1, the rest is storage's; -1 for the scheme's own."""
     replacement: Annotated[str, one_of(KERNELS)] = _option("conv3d")
-    """Kind of the replacement network: conv3d, or fcnn, which sees no neighbours."""
+    """Kind of the replacement network, conv3d or fcnn, which sees no neighbours."""
 
     @model_validator(mode="after")
     def _fit_together(self):

@@ -126,9 +126,9 @@ NEEDS: dict[str, Callable[[Subject], bool]] = {
     "rival": lambda subject: subject.has_results("rival"),
     "weights": lambda subject: subject.has_results("weights"),
 }
-"""What a cell may need: a twin's truth, gravimetry, flux towers, the variables of the replacement
-network, finished runs, several members of a scheme, the built-in twin of the whole Amazon, or
-results of an experiment of the run matrix, by its name."""
+"""What a cell may need, such as a twin's truth, gravimetry, flux towers, the variables of the
+replacement network, finished runs, several members of a scheme, the built-in twin of the whole
+Amazon, or results of an experiment of the run matrix, by its name."""
 
 WORDS: dict[str, Callable[[Subject], str]] = {
     "source": lambda subject: (
@@ -139,7 +139,7 @@ WORDS: dict[str, Callable[[Subject], str]] = {
     "basin": lambda subject: "Amazon" if subject.amazon else subject.study.title,
     "gauge": lambda subject: name_of(subject.study.gauge(str(subject.parameters.get("gauge", "")))),
 }
-"""What a word stands for: where the numbers come from, the basin, the gauge looked at closely."""
+"""What a word stands for, where numbers come from, the basin, the gauge looked at closely."""
 
 
 def check(name: str, notebook: nbformat.NotebookNode) -> None:

@@ -134,7 +134,7 @@ class Study:
 
     @property
     def gauges(self) -> dict:
-        """Coordinates of the gauges: name, place and the area that drains to them."""
+        """Name and place of the gauges and the area that drains to them, as coordinates."""
         gauges, area = self.discharge.load(), {"units": "m2", "long_name": "area that drains there"}
         return {
             "station": gauges.station,
