@@ -136,7 +136,7 @@ def _settings() -> str:
     page += ["`hybridlib book` writes this page from the models that check every value. An unknown"]
     page += ["name or a value that cannot serve is refused with a sentence.", ""]
     for title, (fields, text) in parts.items():
-        page += [f"## {title}", "", text, "", "| name | unit | default | meaning |"]
+        page += [f"## {title}", "", text, "", "| name | meaning | unit | default |"]
         page += ["|---|---|---|---|", *(_setting(*item) for item in fields.items()), ""]
     return "\n".join(page)
 
@@ -145,8 +145,9 @@ def _setting(name: str, field: FieldInfo) -> str:
     extra = field.json_schema_extra
     unit = extra.get("unit", "") if isinstance(extra, dict) else ""
     default = "needed" if field.is_required() else f"`{field.default!r}`"
+    default = "–" if field.default == "" else default
     meaning = " ".join((field.description or "").split())
-    return f"| `{name}` | {unit} | {default} | {meaning} |"
+    return f"| `{name}` | {meaning} | {unit} | {default} |"
 
 
 def _status(folder: Path) -> str:
