@@ -55,13 +55,13 @@ class HydroPyNN:
 
     Example:
         >>> import hybridlib as hl
-        >>> from hybridlib.hydropy.simulate import study_weather
+        >>> from hybridlib.hydropy.simulate import labelled, study_weather
         >>> study = hl.open_study("data/cache/smoke.zarr")
         >>> model = hl.HydroPyNN.from_landsurface(study.landsurface.load(), "float64")
         >>> weather = study_weather(study, model, slice("2001-01-01", "2001-12-31"))
         >>> state, series = model.run(weather, variables=["dis", "evap"])
-        >>> series["evap"].shape == (365, model.basin.size)
-        True
+        >>> labelled(model, series, study.days[:365]).evap.attrs["units"]
+        'mm d-1'
     """
 
     basin: Basin

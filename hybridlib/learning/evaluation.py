@@ -46,18 +46,19 @@ def simulate_members(
     dims = {"time": problem.days, "station": gauges.station}
     fields = {
         "discharge_observed": gauges.load(),
-        "discharge_simulated": _members([run[0] for run in runs], dims, "m3 s-1"),
+        "discharge_simulated": _members([run[0] for run in runs], dims, "m3 s-1", "discharge"),
     }
     if problem.boxes is not None:
         boxes = problem.boxes
         dims = {"month": boxes.month, "box": boxes.box}
         fields |= {
             "twsa_observed": boxes.twsa,
-            "twsa_simulated": _members([run[1] for run in runs], dims, "mm"),
+            "twsa_simulated": _members([run[1] for run in runs], dims, "mm", "storage anomaly"),
         }
     evap = [run[2] for run in runs]
     dims = {"calendar": evap[0].index}
-    fields["evap_simulated"] = _members([one.to_numpy() for one in evap], dims, "mm d-1")
+    means = [one.to_numpy() for one in evap]
+    fields["evap_simulated"] = _members(means, dims, "mm d-1", "evapotranspiration over the land")
     if problem.study.has("truth"):
         monthly = _monthly_mean(problem, problem.study.true_daily("evap", problem.days)).to_numpy()
         fields["evap_true"] = xr.DataArray(monthly, dims, attrs={"units": "mm d-1"})
@@ -80,9 +81,10 @@ def _monthly_mean(problem: Problem, field) -> pd.Series:
     return pd.Series(daily, problem.days).resample("MS").mean().rename_axis("calendar")
 
 
-def _members(values: list[np.ndarray], coords: dict, units: str) -> xr.DataArray:
+def _members(values: list[np.ndarray], coords: dict, units: str, text: str) -> xr.DataArray:
     coords = {"member": np.arange(len(values)), **coords}
-    return xr.DataArray(np.stack(values), coords, tuple(coords), attrs={"units": units})
+    attrs = {"units": units, "long_name": f"{text}, simulated"}
+    return xr.DataArray(np.stack(values), coords, tuple(coords), attrs=attrs)
 
 
 def score(pairs: xr.Dataset, split: Split) -> xr.Dataset:
