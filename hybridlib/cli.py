@@ -145,24 +145,26 @@ def simulate(
     forcing: Annotated[
         Path | None, typer.Option(help="NetCDF, daily TSurf, Precip, PET or tas, pr, evspsblpot.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float64 (exact) or float32 (fast).")] = "float64",
+    dtype: Annotated[
+        str | None, typer.Option(help="float64 (exact, the default) or float32 (fast).")
+    ] = None,
     restart_in: Annotated[Path | None, typer.Option(help="Stores to start from.")] = None,
     restart_out: Annotated[Path | None, typer.Option(help="Where to keep the stores.")] = None,
     any_date: Annotated[
         bool, typer.Option(help="Start from stores of any date, as in cycling a year.")
     ] = False,
     zonal_length: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Length of a reach along a row: original or fortran (HydroPy's, from the area of "
             "the row's second or first column), geometric (from the longitudes), or auto "
-            "(original, but geometric where a cell's area is cut)."
+            "(the default: original, but geometric where a cell's area is cut)."
         ),
-    ] = "auto",
+    ] = None,
     cascade: Annotated[
-        bool,
+        bool | None,
         typer.Option(help="HydroPy's cascade and four sub-steps, or one reservoir and one step."),
-    ] = True,
+    ] = None,
 ) -> None:
     """Run a trained model on its study, or HydroPyNN on HydroPy's own input files.
 
@@ -175,20 +177,22 @@ def simulate(
     """
     files = {"--landsurface": landsurface, "--forcing": forcing, "--output": output}
     if run is not None:
-        if landsurface or forcing or restart_in or restart_out:
-            raise InputError("give either --run, or files and restarts")
+        foreign = (landsurface, forcing, restart_in, restart_out, any_date or None, dtype, cascade)
+        if any(one is not None for one in (*foreign, zonal_length)):
+            raise InputError("give either --run, or options of HydroPyNN on files, not both")
         _simulate_run(run, study, variables, period, member, output, gauges, maps)
         return
-    if study or gauges or maps or period:
-        raise InputError("--study, --period, --gauges and --maps belong to --run")
+    if study or gauges or maps or period or member != -1:
+        raise InputError("--study, --period, --member, --gauges and --maps belong to --run")
     if missing := [name for name, path in files.items() if path is None]:
         raise InputError(f"give {', '.join(missing)} (or --run for a trained model)")
-    options = {"zonal_length": zonal_length, "cascade": cascade, "any_date": any_date}
-    restarts = {"restart_in": restart_in, "restart_out": restart_out}
-    _simulate_files(landsurface, forcing, output, dtype, variables, **restarts, **options)
+    asked = {"zonal_length": zonal_length, "cascade": cascade, "dtype": dtype}
+    options = {name: value for name, value in asked.items() if value is not None}
+    restarts = {"restart_in": restart_in, "restart_out": restart_out, "any_date": any_date}
+    _simulate_files(landsurface, forcing, output, variables, **restarts, **options)
 
 
-def _simulate_files(landsurface, forcing, output, dtype, variables, restart_out, **options) -> None:
+def _simulate_files(landsurface, forcing, output, variables, restart_out, **options) -> None:
     """HydroPy's files in, HydroPy's files out."""
     from hybridlib.hydropy.simulate import simulate as run
 
@@ -201,7 +205,7 @@ def _simulate_files(landsurface, forcing, output, dtype, variables, restart_out,
 
     try:
         with long_work("nothing was written, what stood there stays"):
-            run(landsurface, forcing, output, dtype, names, restart_out=restart_out,
+            run(landsurface, forcing, output, variables=names, restart_out=restart_out,
                 progress=progress, note=tell, **options)  # fmt: skip
     finally:
         if bar.live.is_started:
@@ -219,9 +223,11 @@ def _simulate_run(run, study, variables, period, member, output, gauges, maps) -
     names = _names("dis" if variables is None else variables)
     if not (output or gauges or maps):
         raise InputError("nothing to write; give --output, --gauges or --maps")
-    if output is not None and output.suffix not in export.WRITERS:
-        raise InputError(f"{output}: expected a suffix of {' or '.join(export.WRITERS)}")
-    with long_work("nothing was written, what stood there stays"), console.status("running"):
+    if output is not None:
+        export.check_target(output)
+    if gauges is not None and "dis" not in names:
+        raise InputError(f"{gauges}: no discharge to write; ask for the variable dis")
+    with long_work("files that were told are whole, no other was begun"), console.status("running"):
         found = Run.open(run, study=study or "").simulate(names, period, member, grid=True)
         if output is not None:
             tell(f"{export.write(output, found)}: {', '.join(map(str, found))}")
@@ -307,7 +313,7 @@ def evaluate(
         table.loc["median"] = table.median()
         typer.echo(f"\n{name}, {about}\n{table.to_string(float_format='{:.3f}'.format)}")
     typer.echo(f"\nwater from nowhere: at most {scores.attrs['water_from_nowhere_mm']:.1e} mm")
-    target = output or (run / METRICS if run is not None else None)
+    target = output or (model.folder / METRICS if run is not None else None)
     if target is not None:
         evaluation.write_metrics(target, scores)
         tell(f"{target}: scores")

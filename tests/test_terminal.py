@@ -62,7 +62,9 @@ def test_are_the_options_of_train_the_settings(monkeypatch):
     for name, field in Settings.model_fields.items():
         flag = (field.json_schema_extra or {}).get("option") or name
         assert f"--{flag.replace('_', '-')}" in told, name
-        assert (field.description or "").split(",")[0].split(";")[0][:20] in told, name
+        assert field.description and field.description.split(",")[0].split(";")[0][:20] in told, (
+            name
+        )
 
 
 def test_is_a_numpy_number_a_number_and_a_key_that_is_none_refused():

@@ -21,10 +21,10 @@ from pydantic import AfterValidator
 from hybridlib.learning import evaluation, provenance
 from hybridlib.learning.folder import (
     METRICS,
-    about,
     claimed,
     read_config,
     refuse_another_run,
+    telling,
     write_config,
 )
 from hybridlib.learning.provenance import PROVENANCE
@@ -206,8 +206,8 @@ def _asked(run: Task) -> dict:
     """What the matrix asks of a run; without its study, all but what that decides."""
     if from_project(run.settings.study).exists():
         config = Run.plan(run.settings, run.folder).config
-        return {name: getattr(config, name) for name in about()}
-    own = {name: getattr(run.settings, name) for name in Settings.model_fields}
+        return {name: getattr(config, name) for name in telling()}
+    own = {name: getattr(run.settings, name) for name in Settings.model_fields if name != "study"}
     # The rule for years that are not given needs the study.
     asked = {name: value for name, value in own.items() if value or name not in YEARS}
     return asked | {"schedule": run.settings.adam}

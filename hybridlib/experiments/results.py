@@ -257,7 +257,8 @@ def rivals(results: xr.Dataset, runs: Iterable[tuple[str, str]], scheme: str) ->
     """
     rows = {}
     for experiment, kind in runs:
-        keys = {"experiment": experiment, "scheme": scheme, "replacement": kind, "member": 0}
+        keys: dict = {"experiment": experiment, "scheme": scheme, "replacement": kind}
+        keys["member"] = int(select(results, **keys).member.min())  # the first of them
         chosen = select(results, **keys)
         if (count := chosen.sizes["run"]) > 1:
             raise InputError(f"{experiment}: {count} runs of {scheme} with {kind}; expected one")
@@ -364,10 +365,8 @@ def plan(matrix: Matrix, only: Iterable[str] = (), results: xr.Dataset | None = 
     """
     states = {run: finished(run) for run in expand(matrix, only)}
     if results is None:
-        try:
-            results = collect(matrix)
-        except InputError:
-            results = xr.Dataset({name: ("run", []) for name in PACED})
+        known = any(finished(run) for run in expand(matrix))
+        results = collect(matrix) if known else xr.Dataset({name: ("run", []) for name in PACED})
     rows = [_planned(run, done, results) for run, done in states.items()]
     return pd.DataFrame(rows, columns=["experiment", "name", "state", "members", "steps", "hours"])
 
@@ -391,7 +390,7 @@ def _planned(run: Task, done: bool, results: xr.Dataset) -> dict:
 
 
 def to_do(matrix: Matrix, results: xr.Dataset) -> pd.DataFrame:
-    """Rows of :func:`plan` that were not gathered."""
+    """Rows of :func:`plan` that are not done."""
     table = plan(matrix, results=results)
     return table[table.state != "done"].drop(columns="state")
 

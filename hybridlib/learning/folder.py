@@ -95,7 +95,7 @@ def refuse_another_run(folder: Path, config: Configuration, resume: bool) -> Non
     if not resume:
         raise InputError(f"{folder}: a run is here; --resume goes on with it, or name another")
     found = read_config(folder)
-    for name in about():
+    for name in telling():
         own, asked = getattr(found, name), getattr(config, name)
         if own != asked:
             raise InputError(f"{path}: the run here has {name} {own!r}; {asked!r} is asked for")
@@ -111,9 +111,9 @@ def write_config(folder: Path, config: Configuration) -> None:
             part.write_text(kept.model_dump_json(indent=2) + "\n")
 
 
-def about() -> list[str]:
-    """What tells one run from another: all but the versions."""
-    return [name for name in Configuration.model_fields if name != "versions"]
+def telling() -> list[str]:
+    """What tells one run from another; not the versions, nor where its study lies."""
+    return [name for name in Configuration.model_fields if name not in ("study", "versions")]
 
 
 def read_config(folder: Path | str) -> Configuration:

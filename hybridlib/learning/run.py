@@ -97,12 +97,17 @@ class Run:
             InputError: no run there, a configuration that cannot be read, or runs that are not
                 members of one ensemble.
         """
+        if not folders:
+            raise InputError("no folder of a run is given; expected at least one")
         found = tuple(map(from_project, folders))
         configs = [read_config(folder) for folder in found]
         for folder, config in zip(found, configs, strict=True):
             if (name := _differing(config, configs[0])) is not None:
                 own, first = getattr(config, name), getattr(configs[0], name)
                 raise InputError(f"{folder}: {name} is {own!r}; expected {first!r} as {found[0]}")
+        seeds = [seed for one in configs for seed in range(one.seed, one.seed + one.members)]
+        if len(set(seeds)) < len(seeds):
+            raise InputError(f"{found[-1]}: a member with a seed of another; seeds are {seeds}")
         members = sum(config.members for config in configs)
         place = study.path if isinstance(study, Study) else study
         whole = configs[0].model_copy(update={"members": members})
@@ -186,16 +191,17 @@ class Run:
         """
         if not self.scheme.trained or not self.folders:
             return pd.DataFrame({"phase": [], "seconds": []})
-        parts, members = [], 0
+        parts, members, seconds = [], 0, []
         for folder in self.folders:
             try:
                 part = pd.read_csv(folder / HISTORY).set_index(["phase", "epoch"])
             except (OSError, ValueError, KeyError) as error:
                 raise InputError(f"{folder / HISTORY}: no history of a run ({error})") from None
-            part = part.drop(columns="seconds") if members else part
+            seconds.append(part.pop("seconds"))
             parts.append(part.rename(columns=lambda name, by=members: _shifted(name, by)))
             members += read_config(folder).members
-        return pd.concat(parts, axis=1).reset_index()
+        spent = pd.concat(seconds, axis=1).sum(axis=1)
+        return pd.concat([*parts, spent.rename("seconds")], axis=1).reset_index()
 
     @cached_property
     def problem(self) -> Problem:
@@ -227,9 +233,18 @@ class Run:
     @cached_property
     def pet(self) -> np.ndarray:
         """PET of every member, mm d-1, (member, time, cell)."""
-        problem = self.problem
-        pets = [learner.pet(problem.weather.pet, problem.window) for learner in self.learners]
-        return np.stack([np.asarray(pet) for pet in pets])
+        return np.stack([self.pet_of(place) for place in range(len(self.learners))])
+
+    def pet_of(self, place: int) -> np.ndarray:
+        """PET of one member, mm d-1, (time, cell); convolutions take long, so it is kept."""
+        if place not in self._pets:
+            pet = self.learners[place].pet(self.problem.weather.pet, self.problem.window)
+            self._pets[place] = np.asarray(pet)
+        return self._pets[place]
+
+    @cached_property
+    def _pets(self) -> dict[int, np.ndarray]:
+        return {}
 
     def places(self, member: int = -1) -> list[int]:
         """Places of one member, or of all; an untrained scheme has only one, whoever asks.
@@ -262,8 +277,8 @@ class Run:
 
     def simulate(
         self,
-        variables: Sequence[str] = ("dis",),
-        period: str = "",
+        variables: str | Sequence[str] = ("dis",),
+        period: str | int = "",
         member: int = -1,
         grid: bool = False,
     ) -> xr.Dataset:
@@ -271,31 +286,35 @@ class Run:
 
         Args:
             variables: names in :data:`hybridlib.hydropy.model.VARIABLES`.
-            period: years such as "2013-2016"; all by default.
+            period: years such as "2013-2016" or 2015; all by default.
             member: place of one member; -1 for all.
             grid: lay cells on the grid.
 
         Returns:
             Each variable (member, time, cell), or (member, time, lat, lon); fluxes in mm d-1,
-            stores in mm, flows in m3 s-1. With dis also discharge (member, time, station) at the
-            gauges; with tws and gravimetry also twsa (member, month, box), mm.
+            stores in mm, flows in m3 s-1, water in rivers in m3, also by reservoir. With dis also
+            discharge (member, time, station) at the gauges; with tws and gravimetry also twsa
+            (member, month, box), mm.
 
         Raises:
             InputError: an unknown variable, a member or years that are not there.
         """
-        names, problem, places = known_variables(variables), self.problem, self.places(member)
-        years = Period.parse(period) if period else Period(*problem.days[[0, -1]].year)
+        names = known_variables([variables] if isinstance(variables, str) else variables)
+        problem, places = self.problem, self.places(member)
+        years = Period.parse(str(period)) if period else Period(*problem.days[[0, -1]].year)
         inside = years.chosen(problem.days)
         runs = [self._member(place, names, years, inside) for place in places]
         found = xr.concat(runs, pd.Index(places, name="member"), combine_attrs="override")
+        found.member.attrs["long_name"] = "member of the ensemble"
         about = {"title": f"{self.title} on {self.study.title}", "scheme": self.scheme.name}
-        found = found.assign_attrs(about | {"source": f"HydroPyNN driven by {self.study.path}"})
+        about |= {"source": self.config.source, "weights": " ".join(self._digests())}
+        found = found.assign_attrs(about)
         return self.study.basin.on_grid(found) if grid else found
 
     def _member(self, place: int, names: Sequence[str], years: Period, inside) -> xr.Dataset:
         """What one member makes of the weather, in the years asked for."""
         problem, see = self.problem, self.problem.instruments
-        weather = problem.weather._replace(pet=tf.constant(self.pet[place]))
+        weather = problem.weather._replace(pet=tf.constant(self.pet_of(place)))
         parameters = self.learners[place].parameters()
         _, series = problem.model.run(weather, parameters, problem.start, names)
         kept = {name: np.asarray(field)[inside] for name, field in series.items()}
@@ -325,10 +344,18 @@ class Run:
         Returns:
             As :func:`hybridlib.learning.evaluation.evaluate`.
         """
-        if not anew and not self.place and self.folders and (self.folder / METRICS).is_file():
-            with xr.open_dataset(self.folder / METRICS) as kept:
-                return kept.load()
-        return evaluation.evaluate(self.problem, self.learners, self.observe())
+        kept = [folder / METRICS for folder in self.folders]
+        if anew or not kept or not all(path.is_file() for path in kept) or not self._at_home():
+            return evaluation.evaluate(self.problem, self.learners, self.observe())
+        parts = [xr.load_dataset(path) for path in kept]
+        whole = xr.concat(parts, "member", combine_attrs="drop_conflicts", data_vars="minimal")
+        closure = max(part.attrs["water_from_nowhere_mm"] for part in parts)
+        members = np.arange(whole.sizes["member"])
+        return whole.assign_coords(member=members).assign_attrs(water_from_nowhere_mm=closure)
+
+    def _at_home(self) -> bool:
+        """Whether the study is the very one that the run was made on, as far as is known."""
+        return not self.place or self.is_of(self.study)
 
     def parameters(self, grid: bool = False) -> xr.Dataset:
         """The nine parameters of every member, (member, cell) or (member, lat, lon)."""
@@ -352,16 +379,24 @@ class Run:
 
         Returns:
             The axes.
+
+        Raises:
+            InputError: nothing was trained.
         """
-        if ax is None:
+        if not len(self.history):
+            raise InputError(f"{self.title} has no training to show")
+        own = ax is None
+        if own:
             import matplotlib.pyplot as plt
 
             _, ax = plt.subplots()
-            ax.set(title=self.title, xlabel="steps made", ylabel="loss (–)", yscale="log")
         for text, (phase, column, look) in CURVES.items():
             part = self.history[self.history.phase == phase].set_index("epoch")
             loss = part.filter(regex=f"^{column}_").mean(axis=1)
             ax.plot(loss.index, loss, look, **{"label": text, "color": "C0"} | style)
+        if own:
+            ax.set(title=self.title, xlabel="steps made", ylabel="loss (–)", yscale="log")
+            ax.legend()
         return ax
 
     def summary(self) -> dict[str, str]:
@@ -369,15 +404,21 @@ class Run:
         config, split = self.config, self.split
         held_out = f"; held out: {', '.join(split.held_out)}" if split.held_out else ""
         versions = ", ".join(f"{name} {number}" for name, number in config.versions.items())
+        state = "nothing to train"
+        if self.scheme.trained:
+            state = "trained" if self.trained else "not finished; --resume goes on"
+        places = ", ".join(map(str, self.folders)) or "before training"
         about = {
-            "run": f"{self.title} ({config.scheme}), {', '.join(map(str, self.folders))}",
+            "run": f"{self.title} ({config.scheme}), {places}",
             "study": f"{config.study} ({config.source})",
             "split": f"{config.split}, {split.train}, validated in {split.validation}{held_out}",
             "members": f"{config.members}, from seed {config.seed}",
-            "state": "trained" if self.trained else "not finished; --resume goes on",
-            "versions": versions,
-            "weights": f"of configuration {digest(config)}",
+            "state": state,
         }
+        if versions:
+            about["versions"] = versions
+        if self.trained:
+            about["weights"] = f"of configuration {' '.join(self._digests())}"
         if self.trained and len(self.history):
             about["steps"] = ", ".join(str(self.steps(m)) for m in range(config.members))
             about["hours"] = f"{self.history.seconds.sum() / 3600:.2f}"
@@ -388,6 +429,10 @@ class Run:
                 text = ", ".join(f"{p} {float(median.sel(period=p)):.3f}" for p in PERIODS)
                 about[f"median NSE, {name}"] = text
         return about
+
+    def _digests(self) -> list[str]:
+        """Of the configuration of each folder's weights."""
+        return [digest(read_config(folder)) for folder in self.folders]
 
     def compare(self, other: Run, metric: str = "NSE") -> xr.Dataset:
         """Scores beside those of another run on the same study, in the validation years.
@@ -401,15 +446,25 @@ class Run:
             run has the two titles and "difference", this less the other.
 
         Raises:
-            InputError: a run of another study.
+            InputError: a run of another study or other validation years, or an unknown metric.
         """
+        whose = other.summary()["run"]
         if not other.is_of(self.study):
-            raise InputError(f"{other.summary()['run']}: not a run of {self.study.path}")
+            raise InputError(f"{whose}: not a run of {self.study.path}")
+        if other.split.validation != self.split.validation:
+            own, theirs = self.split.validation, other.split.validation
+            raise InputError(f"{whose}: validated in {theirs}; expected {own}")
+        if metric not in evaluation.SCORES:
+            known = ", ".join(evaluation.SCORES)
+            raise InputError(f"metric '{metric}' is unknown; expected one of: {known}")
         chosen = {"metric": metric, "period": "validation"}
         ours, theirs = (one.scores().sel(chosen).mean("member") for one in (self, other))
         names = [name for name in evaluation.UNITS if name in ours and name in theirs]
         parts = [ours[names], theirs[names], ours[names] - theirs[names]]
-        titles = pd.Index([self.title, other.title, "difference"], name="run")
+        names_of = [one.title for one in (self, other)]
+        if names_of[0] == names_of[1]:
+            names_of = [f"{one.title} {place}" for place, one in enumerate((self, other))]
+        titles = pd.Index([*names_of, "difference"], name="run")
         return xr.concat(parts, titles, combine_attrs="override")
 
 

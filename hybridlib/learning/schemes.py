@@ -39,6 +39,9 @@ class Scheme:
                 f"scheme '{self.name}' has {self.parameters!r} parameters; expected "
                 f"{' or '.join(PARAMETERS)}"
             )
+        if min(self.weights) < 0.0 or abs(sum(self.weights) - 1.0) > 1e-9:
+            told = f"scheme '{self.name}' has weights {self.weights}"
+            raise InputError(f"{told}; expected none below 0 and a sum of 1")
 
     @property
     def trained(self) -> bool:

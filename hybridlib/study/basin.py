@@ -177,6 +177,7 @@ class Basin:
         """Coordinates of the axis ``cell``: latitude, longitude and land area."""
         area = {"units": "m2", "long_name": "land area"}
         return {
+            "cell": ("cell", np.arange(self.size), {"long_name": "place among the basin's cells"}),
             "lat": ("cell", self.lat[self.row], AXES["lat"]),
             "lon": ("cell", self.lon[self.col], AXES["lon"]),
             "area": ("cell", self.area, area),
@@ -194,16 +195,25 @@ class Basin:
             data: labelled, (…, cell), or bare values, (cell,): of all cells, of those with land,
                 or of those that a coordinate ``cell`` tells. What has no cells stays as it is.
             **attrs: such as units and long_name; those of the data by default.
+
+        Raises:
+            InputError: cells of which it is not known where they lie.
         """
         if isinstance(data, xr.Dataset):
             laid = {name: self.on_grid(field, **attrs) for name, field in data.items()}
-            return xr.Dataset(laid, attrs=data.attrs)
+            grid = xr.Dataset(laid, attrs=data.attrs)
+            return grid.assign_coords(area=self.on_grid(data.area)) if "area" in data else grid
         if not isinstance(data, xr.DataArray):
             data = xr.DataArray(data, dims="cell")
         if "cell" not in data.dims:
             return data
-        at = np.flatnonzero(self.land) if data.sizes["cell"] < self.size else slice(None)
-        at = data.indexes.get("cell", at)
+        at = data.indexes.get("cell")
+        if at is None:
+            given, known = data.sizes["cell"], (np.arange(self.size), np.flatnonzero(self.land))
+            at = next((cells for cells in known if len(cells) == given), None)
+        if at is None:
+            expected = f"{self.size}, the {len(known[1])} with land, or a coordinate cell"
+            raise InputError(f"{given} cells to lay on the grid; expected {expected}")
         data = data.drop_vars([n for n in data.coords if "cell" in data[n].dims])
         data = data.transpose(..., "cell")
         values = np.full((*data.shape[:-1], *self.shape), np.nan, np.result_type(data, np.float32))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from hybridlib import __version__
 from hybridlib.study.files import not_written, written_whole
 from hybridlib.study.schema import InputError
 
@@ -22,17 +23,17 @@ def write(path: Path | str, data: xr.Dataset) -> Path:
         InputError: another suffix, or a Zarr store that stands there.
         OSError: the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix not in WRITERS:
-        raise InputError(f"{path}: suffix '{path.suffix}'; expected {' or '.join(WRITERS)}")
-    data = data.assign_attrs(Conventions="CF-1.8")
+    path = check_target(path)
+    made = f"hybridlib {__version__}"
+    data = data.assign_attrs(Conventions="CF-1.8", history=made)
     if path.suffix == ".nc":
-        packed = {n: {"zlib": True, "complevel": 1} for n, f in data.items() if f.dtype.kind == "f"}
+        packed: dict = {
+            n: {"zlib": True, "complevel": 1} for n, f in data.items() if f.dtype.kind == "f"
+        }
+        packed |= {str(name): {"_FillValue": None} for name in data.coords}
         with written_whole(path) as part:
             data.to_netcdf(part, engine="netcdf4", encoding=packed)
         return path
-    if path.exists():
-        raise InputError(f"{path}: something stands here; name another store, or remove it")
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -42,6 +43,20 @@ def write(path: Path | str, data: xr.Dataset) -> Path:
         raise not_written(path, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+    return path
+
+
+def check_target(path: Path | str) -> Path:
+    """Refuse a place that :func:`write` cannot write, before the work.
+
+    Raises:
+        InputError: another suffix, or a Zarr store that stands there.
+    """
+    path = Path(path)
+    if path.suffix not in WRITERS:
+        raise InputError(f"{path}: suffix '{path.suffix}'; expected {' or '.join(WRITERS)}")
+    if path.suffix == ".zarr" and path.exists():
+        raise InputError(f"{path}: something stands here; name another store, or remove it")
     return path
 
 
@@ -66,12 +81,17 @@ def write_gauges(path: Path | str, data: xr.Dataset) -> Path:
 def write_maps(folder: Path | str, data: xr.Dataset) -> list[Path]:
     """Write the mean over time and members of every field on the grid as a GeoTIFF.
 
+    What a cell's reservoirs hold is added up.
+
     Args:
         folder: made where it is missing; a file a variable, NAME_FIRST-LAST.tif.
         data: with fields (…, time, lat, lon).
 
     Returns:
         The files.
+
+    Raises:
+        InputError: no field on a grid.
     """
     import rioxarray  # noqa: F401  here: it gives xarray its rio accessor, and takes long to load
 
@@ -80,11 +100,14 @@ def write_maps(folder: Path | str, data: xr.Dataset) -> list[Path]:
         if not {"time", "lat", "lon"} <= set(field.dims):
             continue
         first, last = field.indexes["time"][[0, -1]].year
-        mean = field.mean([d for d in field.dims if d not in ("lat", "lon")], keep_attrs=True)
+        whole = field.sum("reservoir", keep_attrs=True, skipna=False) if field.ndim > 4 else field
+        mean = whole.mean([d for d in whole.dims if d not in ("lat", "lon")], keep_attrs=True)
         raster = mean.astype("float32").rename(lat="y", lon="x").sortby("y", ascending=False)
         raster = raster.rio.write_crs("EPSG:4326").rio.write_nodata(np.nan)
         path = Path(folder) / f"{name}_{first}-{last}.tif"
         with written_whole(path) as part:
             raster.rio.to_raster(part, driver="GTiff", compress="deflate")
         written.append(path)
+    if not written:
+        raise InputError(f"{folder}: no map to write; expected fields (time, lat, lon)")
     return written

@@ -17,7 +17,7 @@ import xarray as xr
 
 from hybridlib.study import schema
 from hybridlib.study.attributes import ATTRIBUTES
-from hybridlib.study.basin import AXES, Basin
+from hybridlib.study.basin import Basin
 from hybridlib.study.files import from_project
 from hybridlib.study.schema import InputError
 
@@ -134,14 +134,12 @@ class Study:
 
     @property
     def gauges(self) -> dict:
-        """Name and place of the gauges and the area that drains to them, as coordinates."""
-        gauges, area = self.discharge.load(), {"units": "m2", "long_name": "area that drains there"}
-        return {
-            "station": gauges.station,
-            "station_lat": ("station", gauges.cell_lat.values, AXES["lat"]),
-            "station_lon": ("station", gauges.cell_lon.values, AXES["lon"]),
-            "station_area": ("station", gauges.cell_area.values, area),
-        }
+        """Names of the gauges, their published places, and the cells they are read from."""
+        gauges = self.discharge.load()
+        named = {"long_name": "gauge", "cf_role": "timeseries_id"}
+        places = ("station_lat", "station_lon", "cell_lat", "cell_lon", "cell_area")
+        found: dict = {name: gauges[name].variable for name in places}
+        return {"station": ("station", gauges.station.values, named), **found}
 
     def summary(self) -> dict[str, str]:
         """What the study holds, a line a name."""

@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from hybridlib.hydropy.parameters import TABLE_1
+from hybridlib.learning.evaluation import write_metrics
 from hybridlib.learning.run import Run
 from hybridlib.learning.settings import Settings
 from hybridlib.learning.training import train
@@ -48,7 +49,9 @@ def test_has_every_result_its_name_unit_and_place(run, found):
     basin = run.study.basin
     np.testing.assert_array_equal(found.lat, basin.lat[basin.row])
     assert found.station.values.tolist() == ["mouth", "middle", "head"]
-    assert found.station_area.dims == ("station",) and found.box_lat.dims == ("box",)
+    drained = basin.upstream_area[run.study.gauge_cells] / 1e6
+    assert found.cell_area.units == "km2" and found.box_lat.dims == ("box",)
+    np.testing.assert_allclose(found.cell_area, drained)
 
 
 def test_is_discharge_at_a_gauge_that_of_its_cell_and_what_is_scored(run, found):
@@ -65,11 +68,14 @@ def test_lie_cells_on_the_grid_where_they_belong(run, found):
     assert grid.dims == ("member", "time", "lat", "lon") and grid.units == "mm d-1"
     basin = run.study.basin
     np.testing.assert_array_equal(basin.pack(grid)[0], found.evap.sel(member=1))
-    some = found.evap.isel(cell=[5, 2]).assign_coords(cell=[5, 2])
+    some = found.evap.isel(cell=[5, 2])
     laid = basin.on_grid(some.mean("time"))
     assert int(laid.isel(member=0).notnull().sum()) == 2
     assert laid[0, basin.row[5], basin.col[5]] == pytest.approx(some[0, :, 0].mean().item())
     assert basin.on_grid(found)["discharge"].dims == ("member", "time", "station")
+    np.testing.assert_array_equal(basin.pack(basin.on_grid(found).area), basin.area)
+    with pytest.raises(InputError, match="2 cells to lay on the grid; expected 12, the 12 with"):
+        basin.on_grid(some.drop_vars("cell"))
 
 
 def test_are_parameters_within_their_ranges_and_named(run):
@@ -104,6 +110,10 @@ def test_is_a_run_compared_with_another_gauge_by_gauge(run, study, tmp_path):
     elsewhere = cases.changed_study(study, tmp_path, "discharge", cases.put("discharge", 9e4, 7, 0))
     with pytest.raises(InputError, match="not a run of"):
         run.compare(Run.untrained(elsewhere))
+    with pytest.raises(InputError, match="validated in 2003-2004; expected 2004-2004"):
+        run.compare(Run.untrained(study, train="2002", validation="2003-2004"))
+    with pytest.raises(InputError, match="metric 'R2' is unknown; expected one of: NSE, KGE, RMSE"):
+        run.compare(other, "R2")
 
 
 def test_does_the_plot_of_a_training_show_its_history(run):
@@ -112,7 +122,9 @@ def test_does_the_plot_of_a_training_show_its_history(run):
     expected = first[["loss_0", "loss_1"]].mean(axis=1)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), expected)
     assert ax.get_title() == "Hybrid(Q)" and ax.get_xlabel() == "steps made"
-    assert len(ax.lines) == 3
+    assert len(ax.lines) == 3 and len(ax.get_legend().texts) == 3
+    with pytest.raises(InputError, match="HydroPyNN has no training to show"):
+        Run.untrained(run.study).plot_training()
 
 
 @pytest.mark.parametrize(
@@ -121,6 +133,8 @@ def test_does_the_plot_of_a_training_show_its_history(run):
         ({"variables": ["rain"]}, "variable 'rain' is unknown"),
         ({"period": "1990-1991"}, "period 1990-1991: no day; the study has"),
         ({"period": "2003-"}, "is not understood"),
+        ({"period": 1990}, "period 1990-1990: no day"),
+        ({"variables": "rain"}, "variable 'rain' is unknown"),
         ({"member": 2}, "member is 2; expected 0 to 1"),
     ],
 )
@@ -135,6 +149,29 @@ def test_are_members_of_other_settings_no_ensemble(folder, study, tmp_path):
     train(settings, other)
     with pytest.raises(InputError, match="other: epochs is 1; expected 2 as"):
         Run.open(folder, other)
+    with pytest.raises(InputError, match="a member with a seed of another; seeds are"):
+        Run.open(folder, folder)
+    with pytest.raises(InputError, match="no folder of a run is given"):
+        Run.open()
+
+
+def test_are_scores_hours_and_digests_of_an_ensemble_those_of_all_its_folders(study, tmp_path):
+    folders = [tmp_path / f"member{seed}" for seed in (0, 1)]
+    for seed, folder in enumerate(folders):
+        settings = Settings(scheme="hybrid_q", study=str(study.path), epochs=1, seed=seed)
+        train(settings, folder)
+        write_metrics(folder / "metrics.nc", Run.open(folder).scores())
+    both, each = Run.open(*folders), [Run.open(folder) for folder in folders]
+    scores = both.scores()
+    assert scores.member.values.tolist() == [0, 1]
+    for member, one in enumerate(each):
+        np.testing.assert_array_equal(
+            scores.discharge.sel(member=member), one.scores().discharge[:, :, 0]
+        )
+    xr.testing.assert_allclose(scores.discharge, both.scores(anew=True).discharge)
+    assert both.history.seconds.sum() == pytest.approx(sum(r.history.seconds.sum() for r in each))
+    own = [one.summary()["weights"].split()[-1] for one in each]
+    assert both.summary()["weights"].split()[-2:] == own and own[0] != own[1]
 
 
 @pytest.fixture
@@ -180,11 +217,15 @@ def test_lies_a_map_where_the_basin_does(run, found, tmp_path):
     ("arguments", "told"),
     [
         (["--run={run}"], "nothing to write; give --output, --gauges or --maps"),
-        (["--run={run}", "--output=o.csv"], "o.csv: expected a suffix of .nc or .zarr"),
-        (["--run={run}", "--forcing=f.nc", "--output=o.nc"], "give either --run, or files"),
+        (["--run={run}", "--output=o.csv"], "o.csv: suffix '.csv'; expected .nc or .zarr"),
+        (
+            ["--run={run}", "--forcing=f.nc", "--output=o.nc"],
+            "give either --run, or options of HydroPyNN on files",
+        ),
         (["--output=o.nc"], "give --landsurface, --forcing (or --run for a trained model)"),
-        (["--gauges=q.csv"], "--study, --period, --gauges and --maps belong to --run"),
+        (["--gauges=q.csv"], "--gauges and --maps belong to --run"),
         (["--run={run}", "--variables=evap", "--gauges=q.csv"], "no discharge to write"),
+        (["--run={run}", "--dtype=float32", "--gauges=q.csv"], "not both"),
     ],
 )
 def test_is_a_command_refused_that_does_not_fit(arguments, told, folder, command, tmp_path):
