@@ -20,14 +20,16 @@ from hybridlib.learning.folder import (
     HISTORY,
     METRICS,
     WEIGHTS,
+    check_history,
     configuration,
     digest,
     identity,
     load_weights,
     read_config,
+    read_values,
 )
 from hybridlib.learning.learner import Learner
-from hybridlib.learning.problem import Problem, basin_digest, build_problem
+from hybridlib.learning.problem import Problem, build_problem
 from hybridlib.learning.schemes import Scheme
 from hybridlib.learning.settings import Configuration, Settings
 from hybridlib.study.files import from_project
@@ -157,15 +159,15 @@ class Run:
         """The study.
 
         Raises:
-            InputError: it is not there, or of another basin.
+            InputError: it is not there, or shows something else than it did in training.
         """
         study = open_study(self.place or self.config.study)
-        own, found = self.config.basin, basin_digest(study.basin)
-        if found != own:
-            raise InputError(
-                f"{self.folder}: weights of another basin than {study.path} "
-                f"(found {own}, expected {found})"
-            )
+        for name, found in identity(study).items():
+            if (own := getattr(self.config, name)) != found:
+                raise InputError(
+                    f"{self.folder}: weights of another {name} than {study.path} "
+                    f"(found {own}, expected {found})"
+                )
         return study
 
     @property
@@ -188,6 +190,7 @@ class Run:
             return pd.DataFrame({"phase": [], "seconds": []})
         parts, members = [], 0
         for folder in self.folders:
+            check_history(folder)
             try:
                 part = pd.read_csv(folder / HISTORY).set_index(["phase", "epoch"])
             except (OSError, ValueError, KeyError) as error:
@@ -326,8 +329,7 @@ class Run:
             As :func:`hybridlib.learning.evaluation.evaluate`.
         """
         if not anew and not self.place and self.folders and (self.folder / METRICS).is_file():
-            with xr.open_dataset(self.folder / METRICS) as kept:
-                return kept.load()
+            return read_values(self.folder / METRICS)
         return evaluation.evaluate(self.problem, self.learners, self.observe())
 
     def parameters(self, grid: bool = False) -> xr.Dataset:
