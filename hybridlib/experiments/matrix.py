@@ -10,6 +10,7 @@ import itertools
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,6 +127,10 @@ def read_matrix(path: Path | str) -> Matrix:
         asked = Experiment.read(group, f"{path}: {name}")
         if (runs := _most_runs(asked)) > MOST_RUNS:
             raise InputError(f"{path}: {name}: {runs} runs; expected at most {MOST_RUNS}")
+    try:
+        expand(matrix)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return matrix
 
 
@@ -150,7 +155,12 @@ def expand(matrix: Matrix, only: Iterable[str] = ()) -> list[Task]:
         if name not in matrix.experiments:
             known = ", ".join(matrix.experiments)
             raise InputError(f"experiment '{name}' is unknown; expected some of: {known}")
-    return [run for name in only for run in _runs_of(matrix, name)]
+    runs = [run for name in only for run in _runs_of(matrix, name)]
+    count = Counter(str(run).lower() for run in runs)
+    for run in runs:
+        if count[str(run).lower()] > 1:
+            raise InputError(f"{run}: two runs of one name; expected settings that tell them apart")
+    return runs
 
 
 def _runs_of(matrix: Matrix, experiment: str) -> Iterable[Task]:

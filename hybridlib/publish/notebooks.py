@@ -126,6 +126,8 @@ def run(
     jobs = _plan(list(names), params_file, overrides, folder)
     preset = params_file.stem
     named = "-".join([preset, *(f"{key}={_in_a_name(text)}" for key, text in overrides.items())])
+    if output and Path(output).exists() and not Path(output).is_dir():
+        raise InputError(f"{output}: no folder; expected one for the results")
     workshop = Path(output) if output else folder.parent / "build" / "notebooks" / named
     publish = publish and output is None and preset == PUBLISHED_PRESET and not overrides
     target = folder if publish else workshop

@@ -22,12 +22,22 @@ def of_files(folder: Path) -> dict[str, str]:
 
     It finds every flipped bit and costs what reading costs: 0.4 s for the 780 MB of the Amazon.
     """
-    files = [p for p in sorted(folder.rglob("*")) if p.name[:2] == ".z" or p.name[:1] != "."]
-    files = [path for path in files if not path.is_dir()]
+    files = _files(folder)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
         found = threads.map(of_file, files)
         names = (path.relative_to(folder).as_posix() for path in files)
         return dict(zip(names, found, strict=True))
+
+
+def written(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Path, time and size of the same files: what tells, at little cost, that one was touched."""
+    states = ((str(path), path.stat()) for path in _files(folder))
+    return tuple((path, state.st_mtime_ns, state.st_size) for path, state in states)
+
+
+def _files(folder: Path) -> list[Path]:
+    names = (p for p in sorted(folder.rglob("*")) if p.name[:2] == ".z" or p.name[:1] != ".")
+    return [path for path in names if not path.is_dir()]
 
 
 def of_file(path: Path) -> str:

@@ -44,7 +44,7 @@ class Study:
     def group(self, name: str) -> xr.Dataset:
         """Open one group, and see that all its files are as they were written.
 
-        A process opens it once, and again only where it was written anew.
+        A process opens it once, and again only where a file was touched since.
 
         Raises:
             InputError: the study has no such group, or it is damaged.
@@ -52,7 +52,9 @@ class Study:
         kept = read_digests(self.path)
         if name not in kept:
             raise InputError(f"{self.path}: the study has no {name}; {self._contents()}")
-        return _opened(self.path.resolve(), name, tuple(kept[name].items())).copy()
+        path = self.path.resolve()
+        state = digests.written(path / name)
+        return _opened(path, name, tuple(kept[name].items()), state).copy()
 
     def has(self, name: str) -> bool:
         """Whether the study holds a group."""
@@ -205,7 +207,7 @@ class Study:
 
 
 @lru_cache(maxsize=64)
-def _opened(path: Path, name: str, kept: tuple[tuple[str, str], ...]) -> xr.Dataset:
+def _opened(path: Path, name: str, kept: tuple[tuple[str, str], ...], state: tuple) -> xr.Dataset:
     """A group with files of these digests; its values are read anew by whoever asks for them."""
     wrong = digests.differing(dict(kept), digests.of_files(path / name))
     _refuse_damage(path, wrong and f"{name}/{wrong}")
