@@ -17,6 +17,7 @@ from hybridlib.hydropy.parameters import TABLE_1
 from hybridlib.hydropy.simulate import labelled
 from hybridlib.learning import evaluation
 from hybridlib.learning.folder import (
+    CONFIG,
     HISTORY,
     METRICS,
     WEIGHTS,
@@ -151,8 +152,12 @@ class Run:
     @cached_property
     def split(self) -> Split:
         """What trains and what validates."""
-        train, validation = Period.parse(self.config.train), Period.parse(self.config.validation)
-        return Split(train, validation, self.config.held_out)
+        config = self.config
+        try:
+            train, validation = Period.parse(config.train), Period.parse(config.validation)
+        except InputError as error:
+            raise InputError(f"{self.folder / CONFIG}: {error}") from None
+        return Split(train, validation, config.held_out)
 
     @cached_property
     def study(self) -> Study:
