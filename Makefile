@@ -40,14 +40,16 @@ $(READY): requirements.lock pyproject.toml
 		"Python %d.%d found, 3.10 to 3.13 needed: make PYTHON=python3.12 ..." % v)'
 	@echo "Installing into $(VENV): about 3.2 GB on disk, some minutes, once"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--no-build-isolation --editable .
 	@touch $@
 
 lock: $(READY) ## choose the exact versions anew, within pyproject's bounds
-	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m pip install --quiet uv==0.13.9
 	$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.10 --upgrade \
-		--no-emit-index-url --custom-compile-command "make lock" --quiet -o requirements.lock
+		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" --quiet -o requirements.lock
 
 clean: ## remove what the targets made, but not the environment nor the cached data
 	rm -rf build _build .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -100,9 +100,9 @@ def prepare(
     --discharge discharge.nc --output moselle.zarr`
     """
     from hybridlib.study.prepare import prepare as prepare_study
-    from hybridlib.study.store import Study
+    from hybridlib.study.store import stands
 
-    if Study(output).has("forcing") and not force:
+    if stands(output) and not force:
         raise InputError(f"{output}: a study stands here; --force replaces it, or name another")
     with long_work("nothing was written, what stood there stays"):
         study = prepare_study(landsurface, forcing, discharge, output, twsa, pet)

@@ -53,16 +53,48 @@ def test_does_conda_understand_the_environment_and_get_the_same_bounds(project, 
     assert {name: SpecifierSet(bounds) for name, bounds in specs.items()} == required
 
 
-def test_does_the_lock_name_exact_versions_and_no_address(root, required):
+@pytest.fixture(scope="module")
+def locked(root):
+    """Requirements of the lock, each with the number of its hashes."""
+    entries = re.split(r"\n(?=\w)", (root / "requirements.lock").read_text())[1:]
+    heads = (re.split(r" \\|\n", entry)[0] for entry in entries)
+    return [
+        (Requirement(head), entry.count("--hash=sha256:"))
+        for head, entry in zip(heads, entries, strict=True)
+    ]
+
+
+def test_names_the_lock_no_address(root):
     lock = (root / "requirements.lock").read_text()
     assert not re.search(r"://|--index|--find-links|file:|/(home|root|tmp|work|Users)/", lock)
-    lines = [line for line in lock.splitlines() if re.match(r"\w", line)]
-    locked = [Requirement(line) for line in lines]
-    assert all(str(req.specifier).startswith("==") for req in locked)
+
+
+def test_has_every_locked_version_a_hash(locked):
+    assert len(locked) > 100
+    for requirement, hashes in locked:
+        assert str(requirement.specifier).startswith("==") and hashes, requirement
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+def test_satisfies_the_lock_what_is_required(locked, required, python, system):
+    here = {"python_version": python, "python_full_version": f"{python}.9"}
+    here |= {"sys_platform": system, "platform_system": system.title()}
+    chosen = [one for one, _ in locked if not one.marker or one.marker.evaluate(here)]
     for name, specifier in required.items():
-        versions = [str(req.specifier)[2:] for req in locked if req.name == name]
-        assert versions, name
-        assert all(specifier.contains(each) for each in versions), name
+        versions = [str(one.specifier)[2:] for one in chosen if one.name == name]
+        assert len(versions) == 1 and specifier.contains(versions[0]), (name, versions)
+
+
+def test_is_the_package_built_with_the_setuptools_whose_hash_is_locked(root, locked):
+    build = tomllib.loads((root / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert [Requirement(text) for text in build] == [
+        one for one, _ in locked if one.name == "setuptools"
+    ]
+    lines = re.sub(r"\\\n\s*", "", (root / "Makefile").read_text()).splitlines()
+    made = [line for line in lines if "pip install" in line and "uv==" not in line]
+    assert ["--require-hashes" in line for line in made] == [True, False]
+    assert "--no-deps --no-build-isolation --editable ." in made[1]
 
 
 def test_does_the_top_level_hold_what_a_newcomer_looks_for(root, project):

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +18,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import AfterValidator
 
 from hybridlib.learning import evaluation, provenance
@@ -26,21 +28,26 @@ from hybridlib.learning.folder import (
     refuse_another_run,
     telling,
     write_config,
+    write_values,
 )
 from hybridlib.learning.provenance import PROVENANCE
 from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import find_scheme
 from hybridlib.learning.settings import Settings, Training
 from hybridlib.learning.training import train
-from hybridlib.study.files import from_project, written_whole
-from hybridlib.study.options import Options, each_once
+from hybridlib.study.files import from_project
+from hybridlib.study.options import Options, each_once, read_yaml, shown
 from hybridlib.study.schema import InputError
 
 HYDROGRAPHS = "hydrographs.nc"
 TOPIC = "hybridlib-progress"
+HERE = "127.0.0.1"
+"""Where a cluster of this machine listens: nobody reaches it from another."""
 LISTS = ("schemes", "weights", "replacement")
 """Keys of a group of which every combination is trained."""
 YEARS = ("train", "validation")
+MOST_RUNS = 10_000
+"""Runs of a group; more are a slip of the pen."""
 RETRIES = 1
 """How often a run that failed is tried again before it is reported."""
 
@@ -111,29 +118,26 @@ def read_matrix(path: Path | str) -> Matrix:
             f"{path}: no such file; expected a matrix of runs, such as params/experiments.yml in a "
             "checkout of the project, or your own with --matrix"
         )
-    try:
-        text = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
-    matrix = Matrix.read(text, str(path))
+    matrix = Matrix.read(read_yaml(path), str(path))
     if not matrix.experiments:
         raise InputError(f"{path}: experiments is {{}}; expected a group for each experiment")
     for name, group in matrix.experiments.items():
-        if name in ("", "..") or Path(name).name != name:
-            raise InputError(f"{path}: experiment {name!r}; expected a name fit for a folder")
-        Experiment.read(group, f"{path}: {name}")
+        if not re.fullmatch(r"[\w+-][\w .+-]{0,99}", name):
+            raise InputError(f"{path}: experiment {shown(name)}; expected a name fit for a folder")
+        asked = Experiment.read(group, f"{path}: {name}")
+        if (runs := _most_runs(asked)) > MOST_RUNS:
+            raise InputError(f"{path}: {name}: {runs} runs; expected at most {MOST_RUNS}")
+    try:
+        expand(matrix)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return matrix
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key given twice is an error; else the last one would win silently."""
-
-    def construct_mapping(self, node, deep=False):
-        names = [key.value for key, _ in node.value]
-        for name in names:
-            if names.count(name) > 1:
-                raise yaml.YAMLError(f"key '{name}' is given twice, {node.start_mark}".strip())
-        return super().construct_mapping(node, deep)
+def _most_runs(group: Experiment) -> int:
+    """Runs of a group, had every scheme a replacement network."""
+    lists = (len(getattr(group, name)) for name in LISTS)
+    return math.prod(lists) * group.members * (1 if group.split == "temporal" else group.folds)
 
 
 def expand(matrix: Matrix, only: Iterable[str] = ()) -> list[Task]:
@@ -151,7 +155,12 @@ def expand(matrix: Matrix, only: Iterable[str] = ()) -> list[Task]:
         if name not in matrix.experiments:
             known = ", ".join(matrix.experiments)
             raise InputError(f"experiment '{name}' is unknown; expected some of: {known}")
-    return [run for name in only for run in _runs_of(matrix, name)]
+    runs = [run for name in only for run in _runs_of(matrix, name)]
+    count = Counter(str(run).lower() for run in runs)
+    for run in runs:
+        if count[str(run).lower()] > 1:
+            raise InputError(f"{run}: two runs of one name; expected settings that tell them apart")
+    return runs
 
 
 def _runs_of(matrix: Matrix, experiment: str) -> Iterable[Task]:
@@ -251,8 +260,7 @@ def _keep_hydrographs(path: Path, pairs) -> None:
     """Observed and simulated discharge, in four digits: small to carry."""
     kept = pairs[["discharge_observed", "discharge_simulated"]]
     packed = {"dtype": "float32", "zlib": True, "significant_digits": 4}
-    with written_whole(path) as part:
-        kept.to_netcdf(part, engine="netcdf4", encoding=dict.fromkeys(kept.data_vars, packed))
+    write_values(path, kept, encoding=dict.fromkeys(kept.data_vars, packed))
 
 
 def _key(run: Task) -> str:
@@ -303,7 +311,8 @@ def connect(scheduler: str = "local", workers: int = 1):
         with client:
             yield client
         return
-    options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0"}
+    here = {"host": HERE, "dashboard_address": f"{HERE}:0", "worker_dashboard_address": f"{HERE}:0"}
+    options = {"n_workers": workers, "threads_per_worker": 1, **here}
     options["silence_logs"] = logging.CRITICAL  # a failure is told once, by this program
     with LocalCluster(**options) as cluster, Client(cluster) as client:
         yield client

@@ -15,7 +15,7 @@ from scipy import stats
 
 from hybridlib.experiments.matrix import HYDROGRAPHS, Matrix, Task, expand, finished
 from hybridlib.learning.evaluation import UNITS
-from hybridlib.learning.folder import METRICS
+from hybridlib.learning.folder import METRICS, read_values
 from hybridlib.learning.provenance import read_commits
 from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import find_scheme
@@ -71,7 +71,7 @@ def _members_of(task: Task) -> Iterable[xr.Dataset]:
     config, history = run.config, run.history
     commit = read_commits(run.folder)
     versions = " ".join(f"{name} {number}" for name, number in config.versions.items())
-    scores = _load(run.folder / METRICS)
+    scores = read_values(run.folder / METRICS)
     for member in range(scores.sizes["member"]):
         described = {
             "experiment": task.experiment,
@@ -89,14 +89,6 @@ def _members_of(task: Task) -> Iterable[xr.Dataset]:
         }
         one = scores.isel(member=member).drop_vars("member")
         yield one.assign_coords(described).expand_dims("run").drop_attrs(deep=False)
-
-
-def _load(path: Path) -> xr.Dataset:
-    try:
-        with xr.open_dataset(path) as opened:
-            return opened.load()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
 
 
 def part_of(results: xr.Dataset, name: str, part: str, metric: str = "NSE", **keys) -> xr.DataArray:
@@ -181,7 +173,7 @@ def held_out_pairs(matrix: Matrix, experiment: str, scheme: str) -> xr.Dataset:
         if run.settings.fold in folds:
             raise InputError(f"{experiment}: {scheme} has runs with several weights or networks")
         kept_run = Run.open(run.folder)
-        kept, years = _load(kept_run.folder / HYDROGRAPHS), kept_run.split.validation
+        kept, years = read_values(kept_run.folder / HYDROGRAPHS), kept_run.split.validation
         folds[run.settings.fold] = kept.isel(time=years.holds(kept.indexes["time"]))
     if not members:
         raise InputError(f"{experiment}: no run of {scheme}")
@@ -439,4 +431,4 @@ def read(folder: Path | str) -> xr.Dataset:
     path = from_project(folder) / DATASET
     if not path.is_file():
         raise InputError(f"{path}: no results here; `hybridlib results` gathers them")
-    return _load(path)
+    return read_values(path)

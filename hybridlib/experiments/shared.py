@@ -8,17 +8,12 @@ normalised over all basins together, or the same landscape would look different 
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing import get_context
-from multiprocessing.connection import wait
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -27,7 +22,6 @@ from hybridlib.learning.learner import Learner
 from hybridlib.learning.problem import Problem, build_problem, normalised
 from hybridlib.learning.schemes import find_scheme
 from hybridlib.learning.settings import split_of
-from hybridlib.study.files import written_whole
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import Study, open_study
 
@@ -50,7 +44,7 @@ def land_attributes(studies: Sequence[Study]) -> np.ndarray:
 
 def _attributes(study: Study) -> np.ndarray:
     """The attributes of a basin's cells, (cell, attribute)."""
-    packed = [study.basin.pack(field) for field in study.attributes.values()]
+    packed = [study.basin.pack(field) for field in study.land_attributes().values()]
     return np.stack(packed, axis=-1).astype(float)
 
 
@@ -111,7 +105,7 @@ def gradient(
 
     Args:
         paths: of the prepared studies.
-        processes: that `tf.distribute` joins, each with some of the basins.
+        processes: of this machine, each with some of the basins.
         weights: of the network; those of an untrained one by default.
         scheme: as in :func:`open_basin`.
 
@@ -127,83 +121,39 @@ def gradient(
     if not 1 <= processes <= len(paths):
         raise InputError(f"{processes} processes are asked for; expected 1 to {len(paths)}, the "
                          "number of basins")  # fmt: skip
-    addresses = [f"localhost:{port}" for port in _free_ports(processes)]
-    context = get_context("spawn")
-    with TemporaryDirectory() as folder:
-        output = Path(folder) / "slopes.npz"
-        workers = [
-            context.Process(
-                target=_work, args=(index, addresses, list(paths), weights, scheme, output)
-            )
-            for index in range(processes)
-        ]
-        for worker in workers:
-            worker.start()
-        _wait_for(workers, output)
-        with np.load(output) as kept:
-            count = len(kept.files) - 1
-            return [kept[f"arr_{k}"] for k in range(count)], float(kept["seconds"])
-
-
-def _wait_for(workers: Sequence, output: Path) -> None:
-    """Wait until all processes have ended; when one fails, end the others, which wait for it."""
-    running = {worker.sentinel: worker for worker in workers}
-    while running:
-        for sentinel in wait(list(running)):
-            worker = running.pop(sentinel)
-            worker.join()
-            if worker.exitcode:
-                for other in running.values():
-                    other.terminate()
-                    other.join()
-                refused = output.with_suffix(".txt")
-                if refused.exists():
-                    raise InputError(refused.read_text())
-                raise RuntimeError(
-                    f"a process of the joint training failed: exit code {worker.exitcode}"
-                )
-
-
-def _work(
-    index: int,
-    addresses: list[str],
-    paths: list[str],
-    weights: Sequence[np.ndarray] | None,
-    scheme: str,
-    output: Path,
-) -> None:
-    """One process: gradients of its own basins, added up over all processes."""
-    try:
-        _work_through(index, addresses, paths, weights, scheme, output)
-    except InputError as error:
-        with written_whole(output.with_suffix(".txt")) as part:
-            part.write_text(str(error))
-        sys.exit(2)
-
-
-def _work_through(index, addresses, paths, weights, scheme, output) -> None:
-    task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    os.environ["TF_CONFIG"] = json.dumps(task)
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
     sample = land_attributes([open_study(path) for path in paths])
-    basins = [open_basin(path, scheme, sample) for path in paths[index :: len(addresses)]]
+    with ExitStack() as stack:
+        # A process each, so that it finds its basins again; they speak through pipes, not ports.
+        pools = [
+            stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
+            for _ in range(processes)
+        ]
+        opened = [
+            pool.submit(_open, paths[index::processes], scheme, sample)
+            for index, pool in enumerate(pools)
+        ]
+        for one in opened:
+            one.result()
+        for _ in range(2):
+            begin = time.perf_counter()
+            steps = [pool.submit(_step, weights, len(paths)) for pool in pools]
+            parts = [step.result() for step in steps]
+            total = [np.sum(slopes, axis=0) for slopes in zip(*parts, strict=True)]
+            seconds = time.perf_counter() - begin
+    return total, seconds
+
+
+_basins: list[tuple[Problem, Learner]] = []
+"""The basins of this process, open."""
+
+
+def _open(paths: Sequence[str], scheme: str, sample: np.ndarray) -> None:
+    _basins.extend(open_basin(path, scheme, sample) for path in paths)
+
+
+def _step(weights: Sequence[np.ndarray] | None, count: int) -> list[np.ndarray]:
+    """The share that this process's basins have in the mean gradient."""
     if weights is not None:
-        for _, learner in basins:
+        for _, learner in _basins:
             learner.set_weights(weights)
-    for _ in range(2):
-        begin = time.perf_counter()
-        own = mean_slopes(basins, len(paths))
-        total = [strategy.reduce("SUM", slope, axis=None) for slope in own]
-        seconds = time.perf_counter() - begin
-    if index == 0:
-        np.savez(output, *map(np.asarray, total), seconds=seconds)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("localhost", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    return [np.asarray(slope) for slope in mean_slopes(_basins, count)]

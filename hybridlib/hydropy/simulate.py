@@ -20,7 +20,7 @@ from hybridlib.hydropy.routing import MOST_RESERVOIRS
 from hybridlib.hydropy.step import State
 from hybridlib.study import schema
 from hybridlib.study.basin import WHOLE, Basin
-from hybridlib.study.files import written_whole
+from hybridlib.study.files import alone, written_whole
 from hybridlib.study.prepare import check_forcing
 from hybridlib.study.schema import FLUX, SECONDS_PER_DAY, InputError
 from hybridlib.study.store import Study
@@ -180,7 +180,11 @@ def simulate(
     state = model.empty_state()
     if restart_in is not None:
         state = read_restart(restart_in, model, None if any_date else days[0])
-    with written_whole(output) as part, _OutputFile(part, model, days, variables) as file:
+    with (
+        alone(output),
+        written_whole(output) as part,
+        _OutputFile(part, model, days, variables) as file,
+    ):
         for start in range(0, len(days), BLOCK):
             stop = min(start + BLOCK, len(days))
             block = _weather_block(chosen.isel(time=slice(start, stop)), model, forcing)

@@ -13,10 +13,10 @@ from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Weather
 from hybridlib.hydropy.model import BLOCK, VARIABLES
 from hybridlib.hydropy.simulate import study_model
+from hybridlib.learning.folder import write_values
 from hybridlib.learning.learner import Learner
 from hybridlib.learning.problem import Problem
 from hybridlib.study import metrics
-from hybridlib.study.files import written_whole
 from hybridlib.study.splits import Split
 
 SCORES = {"NSE": metrics.nse, "KGE": metrics.kge, "RMSE": metrics.rmse}
@@ -192,5 +192,4 @@ def evaluate(
 
 def write_metrics(path: Path, scores: xr.Dataset) -> None:
     """Write ``metrics.nc``."""
-    with written_whole(path) as part:
-        scores.to_netcdf(part)
+    write_values(path, scores)

@@ -6,21 +6,22 @@ run is scored, ``metrics.nc``.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
-from filelock import FileLock, Timeout
+import numpy as np
+import xarray as xr
 
 from hybridlib import __version__
 from hybridlib.hydropy.backend import keras, tf
 from hybridlib.learning.learner import Learner
 from hybridlib.learning.problem import basin_digest, seen_in
 from hybridlib.learning.settings import Configuration, Settings
-from hybridlib.study.files import not_written, written_whole
+from hybridlib.study import digests
+from hybridlib.study.files import locked, remove_pieces, written_whole
+from hybridlib.study.options import read_json
 from hybridlib.study.schema import InputError
 from hybridlib.study.splits import Split
 from hybridlib.study.store import Study
@@ -28,8 +29,10 @@ from hybridlib.study.store import Study
 CONFIG, HISTORY, WEIGHTS = "config.json", "history.csv", "model.weights.h5"
 METRICS = "metrics.nc"
 """A run's scores."""
-DIGEST = "configuration"
-"""Attribute of the weights file that names the configuration it belongs to."""
+DIGEST, ARRAYS = "configuration", "arrays"
+"""Attributes of the weights file: digests of the configuration it belongs to and of its arrays."""
+VALUES = "values"
+"""Group of a file of scores whose attribute is the digest of what the file holds."""
 CHECKPOINT, LOCK = Path("checkpoints") / "last.npz", Path("checkpoints") / "lock"
 ROOM = 2**16
 """Room for the weights file's own structure, bytes a member."""
@@ -43,19 +46,9 @@ def claimed(folder: Path | str) -> Iterator[None]:
         InputError: another process holds it.
         OSError: the folder cannot be written.
     """
-    path = Path(folder) / LOCK
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=0, is_singleton=True)
-        lock.acquire()
-    except Timeout:
-        raise InputError(f"{folder}: another process is at work on this run") from None
-    except OSError as error:
-        raise not_written(path, error) from error
-    try:
+    with locked(Path(folder) / LOCK, f"{folder}: another process is at work on this run"):
+        remove_pieces(Path(folder).rglob("*"))
         yield
-    finally:
-        lock.release()
 
 
 def configuration(settings: Settings, study: Study, split: Split) -> Configuration:
@@ -88,8 +81,9 @@ def refuse_another_run(folder: Path, config: Configuration, resume: bool) -> Non
     if not path.exists():
         # A run killed at its very start leaves no more than these. A checkpoint does not say whose
         # it is: without its configuration it is refused.
-        begun = {folder / f"{CONFIG}.part", folder / LOCK.parent, folder / LOCK}
-        if set(folder.rglob("*")) - begun:
+        begun = {LOCK.parent.name, LOCK.name}
+        left = {path.name for path in folder.rglob("*")} - begun
+        if not all(name.startswith(f"{CONFIG}.") for name in left):
             raise InputError(f"{folder}: holds files that are no run; expected a new folder")
         return
     if not resume:
@@ -125,11 +119,7 @@ def read_config(folder: Path | str) -> Configuration:
     path = Path(folder) / CONFIG
     if not path.is_file():
         raise InputError(f"{folder}: no run here; expected a {CONFIG} of `hybridlib train`")
-    try:
-        values = json.loads(path.read_text())
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a configuration in JSON ({error})") from None
-    return Configuration.read(values, str(path))
+    return Configuration.read(read_json(path), str(path))
 
 
 def digest(config: Configuration) -> str:
@@ -139,7 +129,7 @@ def digest(config: Configuration) -> str:
     changes no digest; the study's place and the versions are no part of it.
     """
     kept = config.model_dump(mode="json", exclude_defaults=True, exclude={"study", "versions"})
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+    return digests.of_values(kept)
 
 
 class _Members(keras.Model):
@@ -152,17 +142,24 @@ class _Members(keras.Model):
 
 
 def save_weights(path: Path, learners: list[Learner], config: Configuration) -> Path:
-    """Write the weights of all members, and the digest of the configuration they belong to."""
+    """Write the weights of all members, and the digests of what they belong to.
+
+    That is their configuration, and the history beside them.
+    """
     members = _Members(learners)
     with written_whole(path) as part:
         # On a full disk HDF5 would end the process: see first that there is room.
         part.write_bytes(bytes(ROOM * len(learners) + 8 * members.count_params()))
         part.unlink()
-        whole = part.with_name("part.weights.h5")
+        whole = part.with_name(f"{part.name}.weights.h5")
+        history = path.with_name(HISTORY)
         try:
             members.save_weights(whole)
             with h5py.File(whole, "r+") as file:
                 file.attrs[DIGEST] = digest(config)
+                file.attrs[ARRAYS] = digests.of_arrays(_arrays(file))
+                if history.is_file():
+                    file.attrs[HISTORY] = digests.of_file(history)
             whole.replace(part)
         finally:
             whole.unlink(missing_ok=True)
@@ -180,17 +177,82 @@ def load_weights(path: Path, learners: list[Learner], config: Configuration) -> 
         raise InputError(f"{path}: no weights here; the training has not ended (--resume ends it)")
     members = _Members(learners)
     try:
-        found, own = _arrays(path)
-        expected = len(members.weights), digest(config)
-        if found != expected[0]:
-            raise ValueError(f"found {found} arrays, expected {expected[0]}")
-        if own != expected[1]:
-            raise ValueError(f"found those of configuration {own}, expected {expected[1]}")
+        with h5py.File(path) as file:
+            _check_weights(file, members, digest(config))
         members.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+    except Exception as error:  # what libraries make of a damaged file has no end
         raise InputError(
             f"{path}: weights of another configuration ({first_line(error)})"
         ) from None
+
+
+def _check_weights(file: h5py.File, members: _Members, config: str) -> None:
+    """See that a file holds what was written for a configuration, before it is read for use.
+
+    Keras would not mind any arrays that it does not ask for.
+
+    Raises:
+        ValueError: it does not.
+    """
+    found, expected = _datasets(file), members.weights
+    if len(found) != len(expected):
+        raise ValueError(f"found {len(found)} arrays, expected {len(expected)}")
+    if (own := str(file.attrs.get(DIGEST, "none"))) != config:
+        raise ValueError(f"found those of configuration {own}, expected {config}")
+    size = sum(one.nbytes for one in found.values()), 4 * members.count_params()
+    if size[0] != size[1] or any(one.external for one in found.values()):
+        raise ValueError(f"found {size[0]} bytes, expected {size[1]} in the file itself")
+    arrays = _arrays(file)
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError("found numbers that are not finite")
+    kept = str(file.attrs.get(ARRAYS, ""))  # weights of older versions lack it
+    if kept and kept != digests.of_arrays(arrays):
+        raise ValueError("the arrays are not as they were written")
+
+
+def check_history(folder: Path) -> None:
+    """See that the history of a finished run is the one that its weights were written beside.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not (folder / WEIGHTS).is_file():
+        return
+    try:
+        with h5py.File(folder / WEIGHTS) as file:
+            kept = str(file.attrs.get(HISTORY, ""))
+    except Exception as error:
+        raise InputError(f"{folder / WEIGHTS}: cannot be read ({first_line(error)})") from None
+    if kept and kept != digests.of_file(folder / HISTORY):
+        raise InputError(f"{folder / HISTORY}: not as the training of {WEIGHTS} left it")
+
+
+def write_values(path: Path, data: xr.Dataset, **options) -> None:
+    """Write a dataset as NetCDF, with a digest of what it holds."""
+    with written_whole(path) as part:
+        data.to_netcdf(part, engine="netcdf4", **options)
+        with xr.open_dataset(part, engine="netcdf4") as written:
+            found = digests.of_dataset(written.load())
+        with h5py.File(part, "r+") as file:
+            file.create_group(VALUES).attrs[DIGEST] = found
+
+
+def read_values(path: Path) -> xr.Dataset:
+    """Read what :func:`write_values` wrote.
+
+    Raises:
+        InputError: the file cannot be read, or is not as it was written.
+    """
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as opened:
+            found = opened.load()
+        with h5py.File(path) as file:
+            kept = str(file[VALUES].attrs[DIGEST]) if VALUES in file else ""
+    except Exception as error:
+        raise InputError(f"{path}: cannot be read ({first_line(error)})") from None
+    if kept and kept != digests.of_dataset(found):  # files of older versions lack it
+        raise InputError(f"{path}: not as it was written; score the run again")
+    return found
 
 
 def first_line(error: Exception) -> str:
@@ -198,12 +260,17 @@ def first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _arrays(path: Path) -> tuple[int, str]:
-    """Number of arrays in a weights file, and the digest of its configuration.
+def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    found = {}
 
-    Keras would not mind any arrays that it does not ask for.
-    """
-    found = []
-    with h5py.File(path) as file:
-        file.visititems(lambda _, item: found.append(isinstance(item, h5py.Dataset)))
-        return sum(found), str(file.attrs.get(DIGEST, "none"))
+    def keep(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = item
+
+    file.visititems(keep)
+    return found
+
+
+def _arrays(file: h5py.File) -> dict[str, np.ndarray]:
+    """All arrays of a weights file, by name."""
+    return {name: item[()] for name, item in _datasets(file).items()}

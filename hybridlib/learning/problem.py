@@ -188,7 +188,7 @@ def seen_in(study: Study) -> str:
 
 def _normalised_attributes(study: Study) -> np.ndarray:
     """Attributes with mean 0 and spread 1 over the land, 0 where missing, (lat, lon, attribute)."""
-    basin, attributes = study.basin, study.attributes.load()
+    basin, attributes = study.basin, study.land_attributes()
     fields = (field.values.astype(float) for field in attributes.values())
     return np.stack([normalised(one, basin.pack(one)[basin.land]) for one in fields], axis=-1)
 

@@ -17,17 +17,20 @@ from hybridlib.hydropy.parameters import TABLE_1
 from hybridlib.hydropy.simulate import labelled
 from hybridlib.learning import evaluation
 from hybridlib.learning.folder import (
+    CONFIG,
     HISTORY,
     METRICS,
     WEIGHTS,
+    check_history,
     configuration,
     digest,
     identity,
     load_weights,
     read_config,
+    read_values,
 )
 from hybridlib.learning.learner import Learner
-from hybridlib.learning.problem import Problem, basin_digest, build_problem
+from hybridlib.learning.problem import Problem, build_problem
 from hybridlib.learning.schemes import Scheme
 from hybridlib.learning.settings import Configuration, Settings
 from hybridlib.study.files import from_project
@@ -154,23 +157,27 @@ class Run:
     @cached_property
     def split(self) -> Split:
         """What trains and what validates."""
-        train, validation = Period.parse(self.config.train), Period.parse(self.config.validation)
-        return Split(train, validation, self.config.held_out)
+        config = self.config
+        try:
+            train, validation = Period.parse(config.train), Period.parse(config.validation)
+        except InputError as error:
+            raise InputError(f"{self.folder / CONFIG}: {error}") from None
+        return Split(train, validation, config.held_out)
 
     @cached_property
     def study(self) -> Study:
         """The study.
 
         Raises:
-            InputError: it is not there, or of another basin.
+            InputError: it is not there, or shows something else than it did in training.
         """
         study = open_study(self.place or self.config.study)
-        own, found = self.config.basin, basin_digest(study.basin)
-        if found != own:
-            raise InputError(
-                f"{self.folder}: weights of another basin than {study.path} "
-                f"(found {own}, expected {found})"
-            )
+        for name, found in identity(study).items():
+            if (own := getattr(self.config, name)) != found:
+                raise InputError(
+                    f"{self.folder}: weights of another {name} than {study.path} "
+                    f"(found {own}, expected {found})"
+                )
         return study
 
     @property
@@ -193,6 +200,7 @@ class Run:
             return pd.DataFrame({"phase": [], "seconds": []})
         parts, members, seconds = [], 0, []
         for folder in self.folders:
+            check_history(folder)
             try:
                 part = pd.read_csv(folder / HISTORY).set_index(["phase", "epoch"])
             except (OSError, ValueError, KeyError) as error:
@@ -347,7 +355,7 @@ class Run:
         kept = [folder / METRICS for folder in self.folders]
         if anew or not kept or not all(path.is_file() for path in kept) or not self._at_home():
             return evaluation.evaluate(self.problem, self.learners, self.observe())
-        parts = [xr.load_dataset(path) for path in kept]
+        parts = [read_values(path) for path in kept]
         whole = xr.concat(parts, "member", combine_attrs="drop_conflicts", data_vars="minimal")
         closure = max(part.attrs["water_from_nowhere_mm"] for part in parts)
         members = np.arange(whole.sizes["member"])

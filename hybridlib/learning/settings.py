@@ -68,6 +68,10 @@ PRESETS = {
 """The paper's setting (Adam, 5e-4, 300 iterations), and a faster schedule."""
 
 
+LARGEST_SEED = 2**31 - 1_000_000
+"""With members after it, still a seed of 31 bits."""
+
+
 def _option(default: Any, unit: str = "", name: str = "", **limits) -> Any:
     """A setting with its unit, and its name on the command line where that is another."""
     return Field(default, json_schema_extra={"unit": unit, "option": name}, **limits)
@@ -78,9 +82,9 @@ class Training(Options):
 
     split: Annotated[str, one_of(SPLITS)] = _option("temporal")
     """temporal, or spatial or spatiotemporal, which hold gauges out."""
-    folds: int = _option(FOLDS, "groups", ge=1)
+    folds: int = _option(FOLDS, "groups", ge=1, le=1000)
     """Groups of gauges that take turns at being held out."""
-    split_seed: int = _option(0, ge=0)
+    split_seed: int = _option(0, ge=0, le=LARGEST_SEED)
     """Seed of the groups."""
     train: str = _option("", "years", "train-years")
     """Training years, such as 2003-2012; empty for the split's rule."""
@@ -88,17 +92,17 @@ class Training(Options):
     """Validation years, such as 2013-2016; empty for the split's rule."""
     preset: Annotated[str, one_of(PRESETS)] = _option("fast")
     """Schedule, fast or paper (Adam at 5e-4, 300 steps)."""
-    free_rate: float = _option(0.0, "logits", ge=0.0)
+    free_rate: float = _option(0.0, "logits", ge=0.0, le=1000.0)
     """First learning rate of free parameters; 0 for the preset's."""
-    network_rate: float = _option(0.0, ge=0.0)
+    network_rate: float = _option(0.0, ge=0.0, le=1000.0)
     """First learning rate of network weights; 0 for the preset's."""
-    epochs: int = _option(0, "steps", ge=0)
+    epochs: int = _option(0, "steps", ge=0, le=1_000_000)
     """Most steps; 0 for the preset's."""
     choose: bool = _option(True)
     """Choose the number of steps inside the training years, then refit on all of them."""
-    seed: int = _option(0, ge=0)
+    seed: int = _option(0, ge=0, le=LARGEST_SEED)
     """Seed of the first member's start; the others follow."""
-    members: int = _option(1, "members", ge=1)
+    members: int = _option(1, "members", ge=1, le=1000)
     """Members of an ensemble, trained side by side."""
     precision: Annotated[str, one_of(("float32", "bfloat16"))] = _option("float32")
     """float32 or bfloat16, of the replacement network."""

@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from hybridlib.learning.folder import (
     HISTORY,
     WEIGHTS,
     claimed,
+    digest,
     first_line,
     refuse_another_run,
     save_weights,
@@ -31,11 +33,18 @@ from hybridlib.learning.provenance import add_commit
 from hybridlib.learning.run import Run
 from hybridlib.learning.schemes import find_scheme
 from hybridlib.learning.settings import Settings
+from hybridlib.study import digests
 from hybridlib.study.files import written_whole
 from hybridlib.study.schema import InputError
 
 CLIP = 1.0
 """Largest norm of a member's gradient; a longer one is shortened to it."""
+
+
+STATE = ("phase", "epoch", "chosen", "history")
+"""What a checkpoint holds beside arrays."""
+MOST_STATE = 50_000_000
+"""Most bytes of it, with what packing adds."""
 
 
 class TrainingError(RuntimeError):
@@ -98,12 +107,12 @@ def train(
         write_config(folder, run.config)
         add_commit(folder)
         if (folder / CHECKPOINT).exists():
-            fit.restore(folder / CHECKPOINT)
+            fit.restore(folder / CHECKPOINT, digest(run.config))
         while not fit.done:
             row = fit.step()
             # A stop in between repeats the step; the other way round it would lose the last row.
             _write_history(folder / HISTORY, fit.history)
-            fit.save(folder / CHECKPOINT)
+            fit.save(folder / CHECKPOINT, digest(run.config))
             if progress is not None:
                 progress(row)
         return save_weights(folder / WEIGHTS, fit.learners, run.config)
@@ -221,37 +230,69 @@ class Fit:
             f"{find_not_finite(self.problem, self.learners)}; what was learned before is kept"
         )
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint; it replaces the last one only when it is whole."""
-        arrays = {
-            f"{m}_{kind}_{k}": variable.numpy()
+    def _variables(self) -> dict[str, Any]:
+        """All that a step changes, by member and place."""
+        return {
+            f"{m}_{kind}_{k}": variable
             for m, pair in enumerate(zip(self.learners, self.optimizers, strict=True))
             for kind, owner in zip(("weight", "optimizer"), pair, strict=True)
             for k, variable in enumerate(_variables(owner))
         }
-        state = {name: getattr(self, name) for name in ("phase", "epoch", "chosen", "history")}
-        with written_whole(path) as part, open(part, "wb") as file:
-            np.savez(file, state=np.array(json.dumps(state)), **arrays)
 
-    def restore(self, path: Path) -> None:
+    def save(self, path: Path, owner: str) -> None:
+        """Write a checkpoint; it replaces the last one only when it is whole.
+
+        Args:
+            path: of the checkpoint.
+            owner: digest of the configuration that it belongs to.
+        """
+        arrays = {name: variable.numpy() for name, variable in self._variables().items()}
+        state = {name: getattr(self, name) for name in STATE} | {"configuration": owner}
+        arrays["state"] = np.array(json.dumps(state))
+        with written_whole(path) as part, open(part, "wb") as file:
+            np.savez(file, digest=np.array(digests.of_arrays(arrays)), **arrays)
+
+    def restore(self, path: Path, owner: str) -> None:
         """Go back to a checkpoint.
+
+        Args:
+            path: of the checkpoint.
+            owner: as in :meth:`save`.
 
         Raises:
             InputError: the file is no checkpoint of this run.
         """
         try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                state = json.loads(str(stored["state"]))
-                for m, pair in enumerate(zip(self.learners, self.optimizers, strict=True)):
-                    for kind, owner in zip(("weight", "optimizer"), pair, strict=True):
-                        for k, variable in enumerate(_variables(owner)):
-                            variable.assign(stored[f"{m}_{kind}_{k}"])
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            arrays, state = self._stored(path, owner)
+            for name, variable in self._variables().items():
+                variable.assign(arrays[name])
+        except Exception as error:  # what libraries make of a damaged file has no end
             raise InputError(
                 f"{path}: not a checkpoint of this run ({first_line(error)})"
             ) from None
-        for name, value in state.items():
-            setattr(self, name, value)
+        for name in STATE:
+            setattr(self, name, state[name])
+
+    def _stored(self, path: Path, owner: str) -> tuple[dict[str, np.ndarray], dict]:
+        """Arrays and state of a checkpoint that is as :meth:`save` left it."""
+        expected = {name: variable.numpy().nbytes for name, variable in self._variables().items()}
+        packed = io.BytesIO(path.read_bytes())
+        with zipfile.ZipFile(packed) as members:
+            size = sum(member.file_size for member in members.infolist())
+            if size > 2 * sum(expected.values()) + MOST_STATE:
+                raise ValueError(f"{size} bytes, unpacked")
+        with np.load(packed, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        if (kept := str(arrays.pop("digest", "none"))) != digests.of_arrays(arrays):
+            raise ValueError(f"its digest is {kept}, expected {digests.of_arrays(arrays)}")
+        state = json.loads(str(arrays.pop("state")))
+        if (found := state.pop("configuration")) != owner:
+            raise ValueError(f"found one of configuration {found}, expected {owner}")
+        if state.keys() != set(STATE) or arrays.keys() != expected.keys():
+            raise ValueError(f"found {sorted(state)} and {len(arrays)} arrays")
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("found numbers that are not finite")
+        return arrays, state
 
 
 def _variables(owner) -> list:

@@ -9,7 +9,6 @@ a study cannot fill and which words it puts in.
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shutil
 import tempfile
@@ -20,14 +19,14 @@ from typing import NamedTuple
 import jupytext
 import nbformat
 import papermill
-import yaml
 from papermill.engines import NBClientEngine, papermill_engines
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hybridlib.publish import tailor
 from hybridlib.publish.tailor import tags_of
-from hybridlib.study.files import from_project, of_the_book
+from hybridlib.study.files import from_project, of_the_book, written_whole
+from hybridlib.study.options import read_yaml, shown
 from hybridlib.study.schema import InputError
 
 PUBLISHED_PRESET = "default"
@@ -127,6 +126,8 @@ def run(
     jobs = _plan(list(names), params_file, overrides, folder)
     preset = params_file.stem
     named = "-".join([preset, *(f"{key}={_in_a_name(text)}" for key, text in overrides.items())])
+    if output and Path(output).exists() and not Path(output).is_dir():
+        raise InputError(f"{output}: no folder; expected one for the results")
     workshop = Path(output) if output else folder.parent / "build" / "notebooks" / named
     publish = publish and output is None and preset == PUBLISHED_PRESET and not overrides
     target = folder if publish else workshop
@@ -226,22 +227,18 @@ def _read_groups(params_file: Path, known: Sequence[str]) -> dict[str, dict]:
         raise InputError(
             f"no parameter file {params_file}; expected one like params/default.yml of the project"
         )
-    try:
-        groups = yaml.safe_load(params_file.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{params_file}: not a YAML file that can be read ({reason})") from None
+    groups = read_yaml(params_file) or {}
     if not isinstance(groups, dict):
-        raise InputError(f"{params_file}: found {groups!r}, expected groups of parameters")
+        raise InputError(f"{params_file}: found {shown(groups)}, expected groups of parameters")
     for name, values in groups.items():
         if name not in ("global", *known):
             raise InputError(
-                f"{params_file}: group '{name}' is no notebook, "
+                f"{params_file}: group {shown(name)} is no notebook, "
                 f"expected global or one of: {', '.join(known)}"
             )
         if not isinstance(values or {}, dict):
             raise InputError(
-                f"{params_file}, {name}: found {values!r}, expected 'key: value' lines"
+                f"{params_file}, {name}: found {shown(values)}, expected 'key: value' lines"
             )
     return {name: values or {} for name, values in groups.items()}
 
@@ -251,7 +248,7 @@ def _known_somewhere(key, where, declared):
     if not any(key in parameters for parameters in declared.values()):
         known = sorted({name for parameters in declared.values() for name in parameters})
         raise InputError(
-            f"{where}: unknown parameter '{key}', {' and '.join(declared) or 'no notebook'} "
+            f"{where}: unknown parameter {shown(key)}, {' and '.join(declared) or 'no notebook'} "
             f"know{'s' * (len(declared) == 1)}: {', '.join(known) or 'none'}"
         )
 
@@ -278,7 +275,7 @@ def _typed(value, kind: type, where: str, key: str):
         return float(value)
     if type(value) is not kind:
         raise InputError(
-            f"{where}: parameter '{key}' is {value!r} ({type(value).__name__}), "
+            f"{where}: parameter '{key}' is {shown(value)} ({type(value).__name__}), "
             f"expected {kind.__name__}"
         )
     return value
@@ -396,10 +393,8 @@ def _keep(source: Path, kept: Path) -> Path:
 
 def _write(notebook, path: Path) -> Path:
     """Write a notebook whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with written_whole(path) as part:
+        part.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
     return path
 
 

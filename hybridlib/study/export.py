@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from hybridlib import __version__
-from hybridlib.study.files import not_written, written_whole
+from hybridlib.study.files import alone, not_written, piece, remove, written_whole
 from hybridlib.study.schema import InputError
 
 WRITERS = ".nc", ".zarr"
@@ -34,15 +33,17 @@ def write(path: Path | str, data: xr.Dataset) -> Path:
         with written_whole(path) as part:
             data.to_netcdf(part, engine="netcdf4", encoding=packed)
         return path
-    part = path.with_name(path.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        data.to_zarr(part, consolidated=True, zarr_format=2)
-        part.rename(path)
-    except OSError as error:
-        raise not_written(path, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with alone(path):
+        if path.exists():
+            raise InputError(f"{path}: something stands here; name another store, or remove it")
+        part = piece(path)
+        try:
+            data.to_zarr(part, consolidated=True, zarr_format=2)
+            part.rename(path)
+        except OSError as error:
+            raise not_written(path, error) from error
+        finally:
+            remove(part)
     return path
 
 

@@ -1,11 +1,16 @@
-"""Where files are sought, and files that appear under their name only when they are whole."""
+"""Where files are sought; files that appear when they are whole, and one process at a time."""
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Iterator
+import re
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from hybridlib.study.schema import InputError
 
@@ -61,10 +66,13 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     folder is made where it is missing.
 
     Raises:
+        InputError: a folder or a device stands there.
         OSError: with the file's name, where it cannot be written; what stood there stays.
     """
     path = Path(path)
-    part = path.with_name(path.name + ".part")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: no file stands here; expected a file, or nothing, to write to")
+    part = piece(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -77,6 +85,74 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:
         # NetCDF tells of a full disk in a RuntimeError.
         raise not_written(path, error) from error
+
+
+def piece(path: Path) -> Path:
+    """A name beside ``path`` that only this process writes under."""
+    return path.with_name(f"{path.name}.{os.getpid()}.part")
+
+
+def remove_pieces(paths: Iterable[Path]) -> None:
+    """Remove, of some paths, what processes that were killed left under names of :func:`piece`."""
+    for path in paths:
+        if re.search(r"\.\d+\.part(\.weights\.h5)?$", path.name):
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(lock: Path, busy: str) -> Iterator[FileLock]:
+    """Hold a lock file; the claim ends with the process at the latest.
+
+    Args:
+        lock: the file; this process may hold it several times.
+        busy: what to say where another process holds it.
+
+    Raises:
+        InputError: another process holds it.
+        OSError: the file cannot be written.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(lock, timeout=0, is_singleton=True)
+        held.acquire()
+    except Timeout:
+        raise InputError(busy) from None
+    except OSError as error:
+        raise not_written(lock, error) from error
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+@contextmanager
+def alone(path: Path | str) -> Iterator[None]:
+    """Keep other processes from making a file or store while this one does.
+
+    Pieces that a killed process left there are removed.
+
+    Raises:
+        InputError: another process is making it.
+        OSError: nothing can be written beside it.
+    """
+    path = Path(path).resolve()
+    busy = f"{path}: another process is writing this; wait for it, or name another"
+    lock = path.with_name(f".{path.name}.lock")
+    with locked(lock, busy) as held:
+        remove_pieces(path.parent.glob(f"{glob.escape(path.name)}.*"))
+        try:
+            yield
+        finally:
+            if held.lock_counter == 1:
+                lock.unlink(missing_ok=True)  # before the release: nobody else can hold it
 
 
 def not_written(path: Path, error: Exception) -> OSError:

@@ -12,6 +12,7 @@ import xarray as xr
 from hybridlib.study import pet, schema
 from hybridlib.study.attributes import static_attributes
 from hybridlib.study.basin import Basin
+from hybridlib.study.files import alone
 from hybridlib.study.instruments import BASELINE, anomaly, box_weights
 from hybridlib.study.landsurface import land_alone, pack_landsurface
 from hybridlib.study.schema import InputError
@@ -53,6 +54,11 @@ def prepare(
     Raises:
         InputError: any input that cannot be used, before anything is written.
     """
+    with alone(output):
+        return _prepared(landsurface, forcing, discharge, output, twsa, formula)
+
+
+def _prepared(landsurface, forcing, discharge, output, twsa, formula) -> Study:
     refuse_to_replace(Path(output))
     land = land_alone(schema.read_landsurface(landsurface), str(landsurface))
     basin = Basin.from_landsurface(land, str(landsurface))

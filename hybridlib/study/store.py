@@ -6,7 +6,8 @@ gravimetry. Readers of foreign formats and the twin write it; nothing else reads
 
 from __future__ import annotations
 
-import shutil
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,15 +16,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.study import schema
+from hybridlib.study import digests, schema
 from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.basin import Basin
-from hybridlib.study.files import from_project
+from hybridlib.study.files import alone, from_project, piece, remove, written_whole
+from hybridlib.study.options import read_json
 from hybridlib.study.schema import InputError
 
 DAYS_A_CHUNK = 366
 MOST_LINES = 14
 """Gauges that a summary lists, so that it fits a screen."""
+DIGESTS = "digests.json"
+"""Table in a study: the digest of every file of a group, by group; ROOT for the study's own."""
+ROOT, ROOT_FILES = ".", (".zattrs", ".zgroup")
 
 
 @dataclass(frozen=True)
@@ -37,28 +42,35 @@ class Study:
     path: Path
 
     def group(self, name: str) -> xr.Dataset:
-        """Open one group; a process opens it once, and again only where it was written anew.
+        """Open one group, and see that all its files are as they were written.
+
+        A process opens it once, and again only where a file was touched since.
 
         Raises:
-            InputError: the study has no such group.
+            InputError: the study has no such group, or it is damaged.
         """
-        if not self.has(name):
+        kept = read_digests(self.path)
+        if name not in kept:
             raise InputError(f"{self.path}: the study has no {name}; {self._contents()}")
-        written = (self.path / name / ".zgroup").stat().st_mtime_ns
-        return _opened(self.path.resolve(), name, written).copy()
+        path = self.path.resolve()
+        state = digests.written(path / name)
+        return _opened(path, name, tuple(kept[name].items()), state).copy()
 
     def has(self, name: str) -> bool:
         """Whether the study holds a group."""
-        return (self.path / name / ".zgroup").exists()
+        return name in read_digests(self.path)
 
     def _contents(self) -> str:
-        groups = sorted(p.parent.name for p in self.path.glob("*/.zgroup"))
+        groups = sorted(name for name in read_digests(self.path) if name != ROOT)
         return f"found {', '.join(groups) or 'nothing'}"
 
     @cached_property
     def attrs(self) -> dict:
         """Name, source ("real" or "twin") and how the study was made."""
-        return dict(xr.open_zarr(self.path, chunks=None, consolidated=False).attrs)
+        kept, files = read_digests(self.path), [self.path / name for name in ROOT_FILES]
+        found = {file.name: digests.of_file(file) for file in files if file.is_file()}
+        _refuse_damage(self.path, digests.differing(kept.get(ROOT, {}), found))
+        return kept_attrs(self.path)
 
     @property
     def title(self) -> str:
@@ -83,6 +95,20 @@ class Study:
         """
         kept = self.group("attributes")
         return kept[[*ATTRIBUTES.own, *sorted(set(map(str, kept.data_vars)) - set(ATTRIBUTES.own))]]
+
+    def land_attributes(self) -> xr.Dataset:
+        """The attributes as networks may read them, (lat, lon).
+
+        Raises:
+            InputError: one is missing in a cell with land.
+        """
+        kept, basin = self.attributes.load(), self.basin
+        for name, field in kept.items():
+            missing = ~np.isfinite(basin.pack(field)) & basin.land
+            if missing.any():
+                cell = basin.describe(int(missing.argmax()))
+                raise InputError(f"{self.path}: attribute {name} is missing (NaN) {cell}")
+        return kept
 
     @property
     def discharge(self) -> xr.Dataset:
@@ -179,8 +205,10 @@ class Study:
 
 
 @lru_cache(maxsize=64)
-def _opened(path: Path, name: str, written: int) -> xr.Dataset:
-    """A group as it was written at a time; its values are read anew by whoever asks for them."""
+def _opened(path: Path, name: str, kept: tuple[tuple[str, str], ...], state: tuple) -> xr.Dataset:
+    """A group with files of these digests; its values are read anew by whoever asks for them."""
+    wrong = digests.differing(dict(kept), digests.of_files(path / name))
+    _refuse_damage(path, wrong and f"{name}/{wrong}")
     return xr.open_dataset(
         path, group=name, engine="zarr", chunks=None, cache=False, consolidated=False
     )
@@ -196,10 +224,10 @@ def open_study(path: Path | str) -> Study:
         ('Amazon twin, smoke size', {'time': 2191, 'station': 3})
 
     Raises:
-        InputError: there is none at ``path``.
+        InputError: there is none at ``path``, or one without digests or with damaged ones.
     """
     study = Study(from_project(path))
-    if not study.has("forcing"):
+    if not stands(study.path):
         raise InputError(
             f"{path}: no prepared study here; "
             "expected a Zarr store made by `hybridlib prepare` or `hybridlib twin`"
@@ -207,8 +235,63 @@ def open_study(path: Path | str) -> Study:
     return study
 
 
+def stands(path: Path) -> bool:
+    """Whether a study stands there, whole or damaged.
+
+    One that was set aside by a process that was killed before the new one had its name comes back.
+    """
+    path = path.resolve()
+    if not path.exists() and _aside(path).exists():
+        with alone(path):
+            _settle(path)
+    return (path / DIGESTS).is_file() or "source" in kept_attrs(path)
+
+
+def kept_attrs(path: Path) -> dict:
+    """A study's name, source and how it was made, unchecked; nothing where they cannot be read."""
+    try:
+        found = read_json(path / ".zattrs")
+    except InputError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_digests(path: Path) -> dict[str, dict[str, str]]:
+    """The digests of a study's files, by group.
+
+    Raises:
+        InputError: there are none, or they are damaged.
+    """
+    if not (path / DIGESTS).is_file():
+        raise InputError(
+            f"{path}: this study has no {DIGESTS}: an older version made it, or it was damaged; "
+            + _remedy(path)
+        )
+    found = read_json(path / DIGESTS)
+    groups = found.get("groups") if isinstance(found, dict) else None
+    whole = isinstance(groups, dict) and found.get("digest") == digests.of_values(groups)
+    _refuse_damage(path, "" if whole else f"{DIGESTS} is not as it was written")
+    return groups or {}
+
+
+def _refuse_damage(path: Path, wrong: str) -> None:
+    if wrong:
+        raise InputError(f"{path}: the study is damaged: {wrong}; {_remedy(path)}")
+
+
+def _remedy(path: Path) -> str:
+    """How a study that cannot be used is made anew."""
+    about = kept_attrs(path)
+    how = "prepare ..."
+    if about.get("source") == "twin" and {"size", "seed"} <= about.keys():
+        how = f"twin --size {about['size']} --seed {about['seed']}"
+    return f"make it anew with `hybridlib {how} --output {path} --force`"
+
+
 def write_study(path: Path | str, groups: dict[str, xr.Dataset], attrs: dict[str, str]) -> Study:
     """Write a study; it appears under its name only when it is complete.
+
+    A process that is killed leaves the old study or the new one; see :func:`stands`.
 
     Args:
         path: the Zarr store to write; an older study there is replaced, nothing else is.
@@ -216,22 +299,37 @@ def write_study(path: Path | str, groups: dict[str, xr.Dataset], attrs: dict[str
         attrs: name, source and how it was made.
 
     Raises:
-        InputError: something that is no study stands at ``path``.
+        InputError: something that is no study stands at ``path``, or another process writes there.
     """
-    path = Path(path)
-    refuse_to_replace(path)
-    part = path.with_name(path.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        xr.Dataset(attrs=attrs).to_zarr(part, mode="w", consolidated=False, zarr_format=2)
-        for name, dataset in groups.items():
-            write_group(part, name, dataset)
-        shutil.rmtree(path, ignore_errors=True)
-        part.rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return Study(path)
+    target = Path(path).resolve()
+    with alone(target):
+        _settle(target)
+        refuse_to_replace(target)
+        part = piece(target)
+        try:
+            xr.Dataset(attrs=attrs).to_zarr(part, mode="w", consolidated=False, zarr_format=2)
+            _write_digests(part, {ROOT: {n: digests.of_file(part / n) for n in ROOT_FILES}})
+            for name, dataset in groups.items():
+                write_group(part, name, dataset)
+            if target.exists():
+                target.rename(_aside(target))
+            part.rename(target)
+        finally:
+            remove(part)
+            _settle(target)
+    return Study(Path(path))
+
+
+def _aside(path: Path) -> Path:
+    """Where an old study lies while the new one takes its name."""
+    return path.with_name(f".{path.name}.replaced")
+
+
+def _settle(path: Path) -> None:
+    """Leave one study of two, the old one only where the new one has not got its name."""
+    if not path.exists() and _aside(path).exists():
+        _aside(path).rename(path)
+    remove(_aside(path))
 
 
 def refuse_to_replace(path: Path) -> None:
@@ -240,14 +338,13 @@ def refuse_to_replace(path: Path) -> None:
     Raises:
         InputError: a file, or a folder that is neither empty nor a study.
     """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if stands(path) or not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    if not Study(path).has("forcing") or "source" not in Study(path).attrs:
-        raise InputError(f"{path}: something that is no study stands here; it is left as it is")
+    raise InputError(f"{path}: something that is no study stands here; it is left as it is")
 
 
 def write_group(path: Path, name: str, dataset: xr.Dataset) -> None:
-    """Write one group, chunked along time."""
+    """Write one group, chunked along time, and the digests of its files."""
     chunks = {
         variable: {
             "chunks": tuple(
@@ -260,3 +357,10 @@ def write_group(path: Path, name: str, dataset: xr.Dataset) -> None:
     dataset.drop_encoding().to_zarr(
         path, group=name, mode="w", consolidated=False, zarr_format=2, encoding=chunks
     )
+    _write_digests(path, read_digests(path) | {name: digests.of_files(path / name)})
+
+
+def _write_digests(path: Path, groups: Mapping[str, Mapping[str, str]]) -> None:
+    with written_whole(path / DIGESTS) as part:
+        table = {"digest": digests.of_values(groups), "groups": groups}
+        part.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")

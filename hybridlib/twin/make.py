@@ -13,10 +13,18 @@ from hybridlib.hydropy.model import HydroPyNN
 from hybridlib.hydropy.parameters import TABLE_1
 from hybridlib.study import pet
 from hybridlib.study.attributes import static_attributes
-from hybridlib.study.files import project
+from hybridlib.study.files import alone, project
 from hybridlib.study.instruments import BASELINE, discharge_at
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
-from hybridlib.study.store import Study, open_study, refuse_to_replace, write_study
+from hybridlib.study.store import (
+    DIGESTS,
+    Study,
+    kept_attrs,
+    open_study,
+    refuse_to_replace,
+    stands,
+    write_study,
+)
 from hybridlib.twin import geography, landsurface, nature, weather
 
 VERSION = 1
@@ -83,27 +91,30 @@ def make_twin(
         "version": str(VERSION),
     }
     output = Path(output)
-    if output.exists() and not force and _already_made(output, attrs):
+    if not force and _already_made(output, attrs):
         return Study(output), False
-    refuse_to_replace(output)
-    return write_study(output, _twin_groups(size, seed, report), attrs), True
+    with alone(output):
+        refuse_to_replace(output)
+        return write_study(output, _twin_groups(size, seed, report), attrs), True
 
 
 def _already_made(output: Path, attrs: dict[str, str]) -> bool:
-    """Whether this very twin stands there; one of another version is made anew.
+    """Whether this very twin stands there; one of another version or without digests is made anew.
 
     Raises:
         InputError: another study stands there.
     """
     refuse_to_replace(output)
-    found = Study(output).attrs if any(output.iterdir()) else attrs | {"version": ""}
+    if not stands(output):
+        return False
+    found = kept_attrs(output)
     for name in ("source", "size", "seed"):
         if found.get(name) != attrs[name]:
             raise InputError(
                 f"{output}: something else stands here ({name} is {found.get(name, 'not given')}, "
                 f"expected {attrs[name]}); choose another output, or --force to replace it"
             )
-    return found.get("version") == attrs["version"]
+    return found.get("version") == attrs["version"] and (output / DIGESTS).is_file()
 
 
 def _twin_groups(size: str, seed: int, report) -> dict[str, xr.Dataset]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import cases
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import xarray as xr
 import yaml
@@ -111,12 +112,30 @@ GROUP = {"a": {"schemes": ["hybrid_q"]}}
         ({"..": {"schemes": ["hybrid_q"]}}, {}, "experiment '..'; expected a name fit for a"),
         ({"": {"schemes": ["hybrid_q"]}}, {}, "experiment ''; expected a name fit for a folder"),
         (GROUP, {"study": 3}, "study is 3; expected text"),
+        (
+            {"-": {"schemes": ["hybrid_q"], "folds": 10**8}},
+            {},
+            "folds is 100000000; expected at most",
+        ),
+        (
+            {"a": {"schemes": ["hybrid_q"], "members": 10**9}},
+            {},
+            "members is 1000000000; expected at",
+        ),
+        ({"a": {"schemes": ["hybrid_q"], "weights": [0.5, 0.5000001]}}, {}, "two runs of one name"),
+        (
+            {"a": {"schemes": ["hybrid_q"], "split": "spatial", "folds": 1000, "members": 1000}},
+            {},
+            "a: 1000000 runs; expected at most 10000",
+        ),
+        ({"a\nb": {"schemes": ["hybrid_q"]}}, {}, "expected a name fit for a folder"),
+        ({"n" * 300: {"schemes": ["hybrid_q"]}}, {}, "expected a name fit for a folder"),
     ],
 )
 def test_is_a_matrix_that_is_not_understood_refused(groups, other, told, tmp_path):
     with pytest.raises(InputError) as refused:
         _runs(tmp_path, groups, **other)
-    assert told in str(refused.value)
+    assert told in str(refused.value) and str(refused.value).startswith(f"{tmp_path}/matrix.yml")
 
 
 @pytest.mark.parametrize(
@@ -164,6 +183,22 @@ def test_does_a_run_whose_worker_is_killed_end_with_the_same_bits_elsewhere(tmp_
     assert epochs.count(0) == 1, "the run began anew instead of going on"
     perform(replace(lost, name="whole", folder=tmp_path / "whole"))
     np.testing.assert_equal(*map(cases.stored_weights, (lost.folder, tmp_path / "whole")))
+
+
+def _listening(process: psutil.Process) -> set[str]:
+    """Addresses at which a process and its children wait for others."""
+    every = [process, *process.children(recursive=True)]
+    found = (one for each in every for one in each.net_connections(kind="inet"))
+    return {one.laddr.ip for one in found if one.status == psutil.CONN_LISTEN}
+
+
+def test_listens_a_cluster_of_this_machine_to_nobody_elsewhere():
+    before = _listening(psutil.Process())
+    with connect("local", workers=2) as client:
+        assert client.submit(os.getpid).result() != os.getpid()
+        dashboards = [one["services"] for one in client.scheduler_info()["workers"].values()]
+        assert len(dashboards) == 2
+        assert _listening(psutil.Process()) - before == {"127.0.0.1"}
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from hybridlib.learning import networks, training
 from hybridlib.learning.folder import CHECKPOINT, CONFIG, HISTORY, LOCK, WEIGHTS, read_config
 from hybridlib.learning.settings import PRESETS, Settings
 from hybridlib.learning.training import Fit, TrainingError, train
+from hybridlib.study import files
 from hybridlib.study.schema import InputError
 from hybridlib.study.store import Study
 
@@ -128,8 +129,8 @@ def test_does_a_run_killed_at_any_moment_end_with_the_weights_of_one_never_stopp
     moments = _moments(run, lambda: train(settings, run))
     assert list(pd.read_csv(run / HISTORY).phase) == ["choose", "choose", "choose", "fit"]
     seen = {Path(name).name for left in moments for name, _ in left}
-    pieces = {f"{Path(name).name}.part" for name in (CONFIG, HISTORY, CHECKPOINT)}
-    assert pieces | {CONFIG, f"part.{WEIGHTS[6:]}"} <= seen
+    pieces = {files.piece(Path(name)).name for name in (CONFIG, HISTORY, CHECKPOINT, WEIGHTS)}
+    assert pieces | {CONFIG, f"{files.piece(Path(WEIGHTS))}.weights.h5"} <= seen
     for number, (left, moment) in enumerate(moments.items()):
         folder = tmp_path / str(number)
         for name, content in left:
@@ -176,7 +177,7 @@ def test_does_a_killed_ensemble_with_conv3d_go_on_to_the_weights_of_another_proc
     stopped = subprocess.run([sys.executable, "-c", STOPPED, *given], cwd=root)
     assert stopped.returncode == -signal.SIGKILL
     folder = tmp_path / "killed"
-    assert (folder / f"{CHECKPOINT}.part").exists() and not (folder / WEIGHTS).exists()
+    assert [*folder.glob(f"{CHECKPOINT}.*.part")] and not (folder / WEIGHTS).exists()
     train(_settings(study, **PAIR), folder, resume=True)
     _expect_same(folder, pair)
     _expect_same(tmp_path / "deterministic", pair)

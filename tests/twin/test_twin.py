@@ -13,7 +13,7 @@ from hybridlib.hydropy.simulate import study_model
 from hybridlib.study.attributes import ATTRIBUTES
 from hybridlib.study.metrics import nse
 from hybridlib.study.schema import InputError
-from hybridlib.study.store import Study
+from hybridlib.study.store import DIGESTS, Study
 from hybridlib.twin.make import make_twin
 
 
@@ -45,6 +45,18 @@ def test_is_a_twin_of_another_version_made_anew_with_the_bytes_of_its_seed(made,
     (path / ".zattrs").write_text(json.dumps(attrs | {"version": "0"}))
     study, anew = make_twin("smoke", 3, path)
     assert anew and cases.contents(study.path) == cases.contents(made.path)
+
+
+def test_is_a_twin_without_digests_made_anew_and_a_damaged_one_on_demand(made, tmp_path):
+    path = shutil.copytree(made.path, tmp_path / "old.zarr")
+    (path / DIGESTS).unlink()
+    assert make_twin("smoke", 3, path)[1] and cases.contents(path) == cases.contents(made.path)
+    (path / "forcing" / "pr" / "0.0.0").unlink()
+    told = "forcing/pr/0.0.0 is missing; make it anew with `hybridlib twin --size smoke --seed 3"
+    with pytest.raises(InputError, match=told):
+        make_twin("smoke", 3, path)[0].forcing  # noqa: B018
+    assert make_twin("smoke", 3, path, force=True)[1]
+    assert cases.contents(path) == cases.contents(made.path)
 
 
 def test_is_a_folder_that_is_no_study_left_alone(tmp_path):
