@@ -315,7 +315,8 @@ class Run:
         found = xr.concat(runs, pd.Index(places, name="member"), combine_attrs="override")
         found.member.attrs["long_name"] = "member of the ensemble"
         about = {"title": f"{self.title} on {self.study.title}", "scheme": self.scheme.name}
-        about |= {"source": self.config.source, "weights": " ".join(self._digests())}
+        about |= {"source": self.study.attrs.get("source", "unknown")}
+        about |= {"weights": " ".join(self._digests())}
         found = found.assign_attrs(about)
         return self.study.basin.on_grid(found) if grid else found
 
@@ -356,6 +357,8 @@ class Run:
         if anew or not kept or not all(path.is_file() for path in kept) or not self._at_home():
             return evaluation.evaluate(self.problem, self.learners, self.observe())
         parts = [read_values(path) for path in kept]
+        if len(parts) == 1:
+            return parts[0]
         whole = xr.concat(parts, "member", combine_attrs="drop_conflicts", data_vars="minimal")
         closure = max(part.attrs["water_from_nowhere_mm"] for part in parts)
         members = np.arange(whole.sizes["member"])

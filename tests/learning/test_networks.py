@@ -331,7 +331,8 @@ def _read(change=lambda weather: weather):
     land, weather, attributes = _coast()
     weather = change(weather.copy(deep=True))
     basin = Basin.from_landsurface(land)
-    study = SimpleNamespace(path="coast", basin=basin, forcing=weather, attributes=attributes)
+    about = {"attributes": attributes, "land_attributes": lambda: attributes}
+    study = SimpleNamespace(path="coast", basin=basin, forcing=weather, **about)
     days = slice("2001-01-01", "2004-12-31")
     window = _window(study, SPLIT, days, _normalised_attributes(study), "fcnn")
     return window.weather.numpy(), window.attributes.numpy()
