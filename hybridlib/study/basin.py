@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 import xarray as xr
 
-from hybridlib.study.schema import InputError
+from hybridlib.study.schema import InputError, turned
 
 if TYPE_CHECKING:
     import pyflwdir
@@ -70,6 +70,7 @@ class Basin:
         lat, lon = np.asarray(landsurface["lat"], float), np.asarray(landsurface["lon"], float)
         rows, cols = np.indices(land.shape)
         own = (target_row == rows) & (target_col == cols)
+        _refuse_jumps(landsurface, land, (target_row, target_col), source)
         active = land.copy()
         receives = target_row[land], target_col[land]
         active[receives] |= own[receives]
@@ -159,10 +160,11 @@ class Basin:
         Raises:
             InputError: the point lies outside the grid or outside the basin.
         """
-        row, col = int(np.abs(self.lat - lat).argmin()), int(np.abs(self.lon - lon).argmin())
+        east = turned(lon, (self.lon[0] + self.lon[-1]) / 2.0)
+        row, col = int(np.abs(self.lat - lat).argmin()), int(np.abs(self.lon - east).argmin())
         here = np.flatnonzero((self.row == row) & (self.col == col))
         off_grid = abs(self.lat[row] - lat) > _half_step(self.lat) or abs(
-            self.lon[col] - lon
+            self.lon[col] - east
         ) > _half_step(self.lon)
         if off_grid or not here.size or not self.land[here[0]]:
             raise InputError(
@@ -247,3 +249,37 @@ def _targets(landsurface, land, source) -> tuple[np.ndarray, np.ndarray]:
         usable = (values >= 0) & (values < size)
         targets.append(np.where(usable, values, 0).astype(int))
     return targets[0], targets[1]
+
+
+def _refuse_jumps(landsurface, land, targets, source: str) -> None:
+    """Refuse rivers into a cell that is no neighbour; around the globe the first column is one."""
+    lat, lon = np.asarray(landsurface["lat"], float), np.asarray(landsurface["lon"], float)
+    step = abs(np.diff(lon)).mean() if len(lon) > 1 else 0.0
+    around = len(lon) if len(lon) * step > 359.9 else 0
+
+    def jumps(row, col):
+        rows, cols = np.indices(land.shape)
+        west_east = abs(col - cols)
+        if around:
+            west_east = np.minimum(west_east, around - west_east)
+        return land & ((abs(row - rows) > 1) | (west_east > 1))
+
+    far = jumps(*targets)
+    if not far.any():
+        return
+    row, col = targets
+    readings = {
+        " (they count from 1?)": (row - 1, col - 1),
+        " (rout_lat and rout_lon exchanged?)": (col, row),
+        " (rows counted from the other end?)": (land.shape[0] - 1 - row, col),
+    }
+    hint = next((words for words, other in readings.items() if not jumps(*other).any()), "")
+    cells = ", ".join(
+        f"lat {lat[r]:g}, lon {lon[c]:g} to lat {lat[row[r, c]]:g}, lon {lon[col[r, c]]:g}"
+        for r, c in np.argwhere(far)[:3]
+    )
+    raise InputError(
+        f"{source}: rout_lat, rout_lon name cells that are no neighbours: {cells}; expected one of "
+        f"the eight around a cell, or itself; cells like this: {int(far.sum())} of "
+        f"{int(land.sum())}{hint}"
+    )

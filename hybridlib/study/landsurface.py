@@ -20,7 +20,7 @@ def pack_landsurface(
     """Pack HydroPy's fields, float64, (cell,) or (month, cell), in the schema's units.
 
     Args:
-        landsurface: as :func:`hybridlib.study.schema.read_landsurface` returns it.
+        landsurface: as :func:`hybridlib.study.schema.select_landsurface` returns it.
         basin: the active cells.
         source: the file's name, for messages.
 
