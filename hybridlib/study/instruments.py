@@ -102,7 +102,8 @@ def baseline_months(months: pd.DatetimeIndex, seen: np.ndarray, baseline) -> np.
     if not used.any(axis=0).all():
         raise InputError(
             f"no month between {baseline[0]} and {baseline[1]} is observed; "
-            "expected some, for the mean that anomalies refer to"
+            "expected some, for the mean that anomalies refer to; the attributes baseline_first "
+            "and baseline_last, such as '2018-06', tell a file's own"
         )
     return used
 

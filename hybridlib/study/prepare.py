@@ -316,21 +316,18 @@ def _read_twsa(path: Path, basin: Basin, told: Report) -> xr.Dataset:
         schema.check_values(values, variable, str(path), where)
     order = np.argsort(months)
     boxes, months = boxes.isel(month=order), months[order]
-    box_weights(basin, boxes.box_lat.values, boxes.box_lon.values)
     baseline = tuple(
         str(raw.attrs.get(f"baseline_{end}", default))
         for end, default in zip(("first", "last"), BASELINE, strict=True)
     )
     values = boxes.twsa.values
     try:
-        zeroed = anomaly(values, months, np.isfinite(values), baseline)
+        box_weights(basin, boxes.box_lat.values, boxes.box_lon.values)
+        values = anomaly(values, months, np.isfinite(values), baseline)
     except InputError as error:
-        raise InputError(
-            f"{path}: {error}; a file's own baseline is told by its attributes baseline_first and "
-            "baseline_last, such as '2018-06'"
-        ) from None
-    boxes["twsa"] = boxes.twsa.copy(data=zeroed)
-    report.judge_storage(told, zeroed, str(path))
+        raise InputError(f"{path}: {error}") from None
+    boxes["twsa"] = boxes.twsa.copy(data=values)
+    report.judge_storage(told, values, str(path))
     if "box" not in raw.coords:
         boxes = boxes.assign_coords(box=[f"box_{k + 1:02d}" for k in range(boxes.sizes["box"])])
     attrs = {"baseline_first": baseline[0], "baseline_last": baseline[1]}

@@ -61,6 +61,8 @@ def _instead(path: Path) -> str:
             return what
     if b"GRDC" in head:
         return "GRDC's text; its series belong into discharge(time, station)"
+    if head.startswith((b"CDF", b"\x89HDF")):
+        return ""
     printable = sum(32 <= byte < 127 or byte in b"\t\r\n" or byte > 159 for byte in head)
     return "text, such as CSV" if b"\0" not in head and printable > 0.9 * len(head) else ""
 

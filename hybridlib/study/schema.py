@@ -169,10 +169,10 @@ def _ordered(field: xr.DataArray, variable: Variable, source: str) -> xr.DataArr
 
 def _with_months(field: xr.DataArray, source: str) -> xr.DataArray:
     """Number the months of a year, also those that are told by dates; refuse any other twelve."""
-    months = field["month"] if "month" in field.coords else range(1, 13)
-    if getattr(months, "dtype", np.dtype(int)).kind == "M":
-        months = months.dt.month
-    months = [getattr(month, "item", lambda month=month: month)() for month in months]
+    months = list(range(1, field.sizes["month"] + 1))
+    if "month" in field.coords:
+        told = field["month"].dt.month if field["month"].dtype.kind == "M" else field["month"]
+        months = told.values.tolist()
     if months != list(range(1, 13)):
         raise InputError(
             f"{source}: {field.name} has {len(months)} months "
