@@ -20,6 +20,8 @@ from hybridlib.terminal import (
     progress_bar,
     scores_of,
     tell,
+    tell_report,
+    unexpected,
 )
 
 app = typer.Typer(
@@ -56,6 +58,9 @@ def main() -> None:
         console.print("[bold red]Error:[/] ", end="")
         console.print(str(error), highlight=False, markup=False)
         sys.exit(2 if isinstance(error, InputError) else 1)
+    except Exception as error:
+        unexpected(error)
+        sys.exit(1)
 
 
 @app.command()
@@ -100,21 +105,15 @@ def prepare(
     --discharge discharge.nc --output moselle.zarr`
     """
     from hybridlib.study.prepare import prepare as prepare_study
+    from hybridlib.study.report import Report
     from hybridlib.study.store import stands
 
     if stands(output) and not force:
         raise InputError(f"{output}: a study stands here; --force replaces it, or name another")
+    found = Report()
     with long_work("nothing was written, what stood there stays"):
-        study = prepare_study(landsurface, forcing, discharge, output, twsa, pet)
-    gauges = study.discharge
-    for gauge in gauges.station:
-        one = gauges.sel(station=gauge)
-        note = ", moved to a neighbouring cell" if one.snapped else ""
-        known = f"{float(one.area):,.0f} km2 as published" if one.area > 0 else "no published area"
-        console.print(
-            f"gauge {gauge.item()}: drains {float(one.cell_area):,.0f} km2 in the network, "
-            f"{known}{note}"
-        )
+        study = prepare_study(landsurface, forcing, discharge, output, twsa, pet, found)
+    tell_report(found)
     tell(f"{study.path}: {study.basin.size} cells, {len(study.days)} days")
 
 
@@ -205,11 +204,12 @@ def _simulate_files(landsurface, forcing, output, variables, restart_out, **opti
 
     try:
         with long_work("nothing was written, what stood there stays"):
-            run(landsurface, forcing, output, variables=names, restart_out=restart_out,
-                progress=progress, note=tell, **options)  # fmt: skip
+            found = run(landsurface, forcing, output, variables=names, restart_out=restart_out,
+                        progress=progress, note=tell, **options)  # fmt: skip
     finally:
         if bar.live.is_started:
             bar.stop()
+    tell_report(found)
     tell(f"{output}: {len(names)} variables")
     if restart_out is not None:
         tell(f"{restart_out}: stores after the last day")
@@ -448,6 +448,8 @@ def notebooks(
     """
     from hybridlib.publish.notebooks import run
 
+    if output is not None and output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is no folder; expected one for the notebooks' results")
     overrides = {}
     for value in values or []:
         key, equals, text = value.partition("=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import shlex
 import signal
 import sys
@@ -16,8 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hybridlib.study.options import Options
+from hybridlib.study.report import Report
 
 console = Console(stderr=True, soft_wrap=True)
+TRACEBACK = "HYBRIDLIB_TRACEBACK"
+"""Variable of the environment that shows where an unexpected error came from."""
 SHOWN = {"loss": "loss", "nse_discharge": "NSE Q", "nse_twsa": "NSE TWSA"}
 """Scores of a step that progress shows, and their short names."""
 
@@ -31,6 +35,34 @@ def tell(text: str, command: str = "") -> None:
     console.print(text, highlight=False, markup=False)
     if command:
         console.print(f"  {command}", highlight=False, markup=False)
+
+
+def tell_report(found: Report) -> None:
+    """Say what files held: what was set right, means, gauges, and in colour what is odd."""
+    for line in found.lines():
+        tell(line)
+    for odd in found.odd:
+        console.print("[bold yellow]Odd:[/] ", end="")
+        console.print(odd, highlight=False, markup=False)
+
+
+def unexpected(error: Exception) -> None:
+    """End what nobody foresaw in a sentence, with the files that were named, or as a traceback.
+
+    Raises:
+        Exception: the error itself, where :data:`TRACEBACK` is set.
+    """
+    if os.environ.get(TRACEBACK):
+        raise error
+    named = [word.rpartition("=")[2] for word in sys.argv[1:]]
+    files = ", ".join(word for word in named if "." in word or "/" in word) or "no file"
+    console.print("[bold red]Error:[/] ", end="")
+    console.print(
+        f"unexpected {type(error).__name__} ({' '.join(str(error).split())}) with {files}; "
+        f"to see where, run the same command with {TRACEBACK}=1",
+        highlight=False,
+        markup=False,
+    )
 
 
 @contextmanager

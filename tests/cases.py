@@ -107,6 +107,37 @@ def forcing(land: xr.Dataset, days: int = 400, start: str = "2003-01-01") -> xr.
     )
 
 
+def discharge(days: int = 400) -> xr.Dataset:
+    """A gauge at the mouth of the plain, five days missing."""
+    time = pd.date_range("2003-01-01", periods=days)
+    flow = 50.0 + 10.0 * np.sin(np.arange(days) / 30.0)
+    flow[10:15] = np.nan
+    return xr.Dataset(
+        {
+            "discharge": (("time", "station"), flow[:, None], {"units": "m3 s-1"}),
+            "area": ("station", [3.0e4], {"units": "km2"}),
+            "station_lat": ("station", [-3.25]),
+            "station_lon": ("station", [-58.75]),
+        },
+        {"time": time, "station": ["Mouth"]},
+    )
+
+
+def storage(**attrs: str) -> xr.Dataset:
+    """A year of storage anomalies on two boxes of the plain."""
+    time = pd.date_range("2003-01-01", "2003-12-01", freq="MS")
+    values = 100.0 + np.arange(12.0)[:, None] * np.ones((1, 2))
+    return xr.Dataset(
+        {
+            "twsa": (("time", "box"), values, {"units": "mm"}),
+            "box_lat": ("box", [-2.5, -3.0], {"units": "degrees_north"}),
+            "box_lon": ("box", [-59.5, -59.5], {"units": "degrees_east"}),
+        },
+        {"time": time},
+        attrs,
+    )
+
+
 def pack_weather(model, dataset: xr.Dataset):
     """A model's weather from a dataset with HydroPy's names."""
     fields = (model.basin.pack(dataset[name]) for name in ("Precip", "TSurf", "PET"))
@@ -155,6 +186,26 @@ def put(name: str, value, *place):
         return dataset
 
     return change
+
+
+def units(name, units=None):
+    """A change of a dataset: a variable's unit and nothing else in its attributes."""
+
+    def change(dataset):
+        dataset[name].attrs = {} if units is None else {"units": units}
+        return dataset
+
+    return change
+
+
+def drop(*names):
+    """A change of a dataset: without some variables."""
+    return lambda dataset: dataset.drop_vars(names)
+
+
+def pick(**places):
+    """A change of a dataset: a part of it, by position."""
+    return lambda dataset: dataset.isel(places)
 
 
 def remade_study(study: Study, folder: Path, source: str, **groups: xr.Dataset) -> Study:

@@ -56,7 +56,7 @@ def prepare_land(landsurface: xr.Dataset, basin: Basin, source: str = "land surf
     """Scale the soils for permafrost and lay the monthly fields side by side.
 
     Args:
-        landsurface: as :func:`hybridlib.study.schema.read_landsurface` returns it.
+        landsurface: as :func:`hybridlib.study.schema.select_landsurface` returns it.
         basin: the active cells.
         source: the file's name, for messages.
 

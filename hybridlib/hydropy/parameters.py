@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.study.basin import WHOLE, Basin, cell_areas
+from hybridlib.study.basin import WHOLE, Basin
 from hybridlib.study.landsurface import pack_landsurface
-from hybridlib.study.schema import EARTH_RADIUS, SECONDS_PER_DAY, InputError
+from hybridlib.study.schema import EARTH_RADIUS, SECONDS_PER_DAY, InputError, cell_areas
 
 if TYPE_CHECKING:
     from hybridlib.hydropy.backend import tf
@@ -130,7 +130,7 @@ def default_lags(
     """Derive lags from slope, relief, lakes and the length of each river reach.
 
     Args:
-        landsurface: as :func:`hybridlib.study.schema.read_landsurface` returns it.
+        landsurface: as :func:`hybridlib.study.schema.select_landsurface` returns it.
         basin: the active cells.
         zonal_length: of :data:`ZONAL_LENGTHS`; "geometric" is right also where cells are cut at
             the rim.
@@ -147,7 +147,7 @@ def default_lags(
     topo_std, lake, wetland = (fields[name] for name in ("topo_std", "flake", "fwetl"))
     size = 2.0 * np.sqrt(area / np.pi)
     if latitude_step is None:
-        latitude_step = _mean_step(basin.lat)
+        latitude_step = _mean_step(basin.lat, source)
     length = _reach_length(landsurface, basin, zonal_length, latitude_step, size, source)
     drop = np.maximum(0.1, np.maximum(0.0, height) - np.maximum(0.0, height)[basin.downstream])
     drop = np.where(basin.sink, 0.0, drop)
@@ -179,10 +179,13 @@ def _yearly_mean(field: np.ndarray) -> np.ndarray:
     return field.mean(axis=0) if field.ndim == 2 else field
 
 
-def _mean_step(coordinate: np.ndarray) -> float:
+def _mean_step(coordinate: np.ndarray, source: str) -> float:
     """Spacing of a coordinate in degrees."""
     if len(coordinate) < 2:
-        raise InputError("the grid needs at least two rows and two columns to give its spacing")
+        raise InputError(
+            f"{source}: the grid needs at least two rows and two columns to give its spacing; "
+            "give the spacing by a further row and column (lsm 0)"
+        )
     return abs(coordinate[-1] - coordinate[0]) / (len(coordinate) - 1)
 
 
@@ -194,7 +197,7 @@ def _reach_length(landsurface, basin, zonal_length, latitude_step, size, source)
         )
     if zonal_length == "auto":
         zonal_length = "geometric" if largest_cut(landsurface, basin) > WHOLE else "original"
-    longitude_step = _mean_step(basin.lon)
+    longitude_step = _mean_step(basin.lon, source)
     meridional = np.pi * EARTH_RADIUS / 180.0 * latitude_step
     if zonal_length in COLUMN:
         column = COLUMN[zonal_length]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import netCDF4
@@ -16,13 +16,18 @@ from hybridlib.hydropy.backend import tf
 from hybridlib.hydropy.land import Weather
 from hybridlib.hydropy.model import BLOCK, STORES, VARIABLES, HydroPyNN, known_variables
 from hybridlib.hydropy.parameters import largest_cut
+from hybridlib.hydropy.processes import LIQUID_SHARE, SKIN_CAPACITY
 from hybridlib.hydropy.routing import MOST_RESERVOIRS
 from hybridlib.hydropy.step import State
-from hybridlib.study import schema
+from hybridlib.study import report, schema
 from hybridlib.study.basin import WHOLE, Basin
-from hybridlib.study.files import alone, written_whole
+from hybridlib.study.files import alone, refuse_special, written_whole
+from hybridlib.study.landsurface import pack_landsurface
 from hybridlib.study.prepare import check_forcing
+from hybridlib.study.reading import load, read, set_noise_right, values_of
+from hybridlib.study.report import Report
 from hybridlib.study.schema import FLUX, SECONDS_PER_DAY, InputError
+from hybridlib.study.stamps import check_daily
 from hybridlib.study.store import Study
 
 _FLOW, _STORE, _VOLUME, _SHARE = "m3 s-1", "kg m-2", "m3", "/"
@@ -139,11 +144,12 @@ def simulate(
     progress: Callable[[int, int], None] | None = None,
     note: Callable[[str], None] | None = None,
     **options,
-) -> None:
+) -> Report:
     """Run HydroPyNN from HydroPy's own input files to a file in HydroPy's layout.
 
-    Forcing is read, run and written in blocks of a year, so memory does not grow with time. The
-    output appears under its name only when it is complete.
+    Forcing is read, run and written in blocks of a year, so memory does not grow with time; all of
+    it is checked before the first day runs. The output appears under its name only when it is
+    complete.
 
     Args:
         landsurface: NetCDF with HydroPy's land-surface variables.
@@ -159,6 +165,9 @@ def simulate(
         **options: of :meth:`~hybridlib.hydropy.model.HydroPyNN.from_landsurface`; zonal_length is
             "auto" by default.
 
+    Returns:
+        What was found in the files: means, what was set right, what is odd.
+
     Raises:
         InputError: any input that cannot be used.
     """
@@ -167,7 +176,8 @@ def simulate(
         raise InputError(f"no variable is asked for; expected some of: {' '.join(VARIABLES)}")
     outputs = [output] if restart_out is None else [output, restart_out]
     _check_targets(outputs, [landsurface, forcing], restart_in)
-    land, weather = schema.read(landsurface), schema.read(forcing)
+    found = Report()
+    land, weather = load(read(landsurface), landsurface, found), read(forcing)
     options = {"zonal_length": "auto", **options}
     model = HydroPyNN.from_landsurface(land, dtype, source=str(landsurface), **options)
     if note is not None and options["zonal_length"] == "auto":
@@ -175,8 +185,10 @@ def simulate(
         where = "the coordinates" if cut > WHOLE else "the areas, as the original takes them"
         note(f"lengths of reaches from {where}: a cell's area is off its coordinates' by {cut:.1%}")
     schema.check_same_grid(land, weather, (str(landsurface), str(forcing)))
-    days = schema.check_daily(weather, str(forcing))
-    chosen = schema.select(weather, schema.FORCING, DRIVERS, str(forcing))
+    days = check_daily(weather, str(forcing), found)
+    chosen = schema.select(weather, schema.FORCING, DRIVERS, str(forcing)).assign_coords(time=days)
+    _judge_land(land, model.basin, landsurface, found)
+    _judge_weather(chosen, model.basin, forcing, found)
     state = model.empty_state()
     if restart_in is not None:
         state = read_restart(restart_in, model, None if any_date else days[0])
@@ -194,16 +206,46 @@ def simulate(
                 progress(stop, len(days))
     if restart_out is not None:
         write_restart(restart_out, state, model, days[-1])
+    return found
+
+
+def _judge_land(raw: xr.Dataset, basin: Basin, source: Path, found: Report) -> None:
+    land = schema.select_landsurface(raw, str(source))
+    packed = pack_landsurface(land, basin, str(source))
+    report.judge_land(found, packed, land, basin, str(source))
+
+
+def _judge_weather(forcing: xr.Dataset, basin: Basin, source: Path, found: Report) -> None:
+    """Check every day before the first one runs, and judge rain and demand over all of them."""
+    sums, set_right = np.zeros((2, basin.size)), dict.fromkeys(DRIVERS, 0)
+    for start in range(0, forcing.sizes["time"], BLOCK):
+        block = forcing.isel(time=slice(start, start + BLOCK))
+        fields, counts = _drivers(block, basin, source)
+        sums += [fields["pr"].sum(axis=0), fields["evspsblpot"].sum(axis=0)]
+        set_right = {name: set_right[name] + counts[name] for name in DRIVERS}
+    for name in (name for name in DRIVERS if set_right[name]):
+        found.note(f"{source}: {name} is a little below 0 in {set_right[name]} places: set to 0")
+    days = forcing.sizes["time"]
+    rain, demand = (report.annual(total[None] / days) for total in sums)
+    report.judge_climate(found, rain, demand, days, basin, str(source))
+
+
+def _drivers(forcing: xr.Dataset, basin: Basin, source: Path):
+    """A block's weather, checked, (time, cell), and how many values of each were set right."""
+    days, fields, counts = forcing.indexes["time"], {}, {}
+    for name in DRIVERS:
+        with values_of(source):
+            values = basin.pack(forcing[name]).astype(float)
+        # A sea cell that only receives a river has no weather of its own.
+        values = np.where(basin.land, values, 280.0 if name == "tas" else 0.0)
+        fields[name], counts[name] = set_noise_right(name, values)
+        check_forcing(fields[name], name, basin, days, str(source))
+    return fields, counts
 
 
 def _weather_block(forcing: xr.Dataset, model: HydroPyNN, source: Path) -> Weather:
-    days = forcing.indexes["time"].normalize()
-    fields = {}
-    for name in DRIVERS:
-        values = model.basin.pack(forcing[name]).astype(float)
-        check_forcing(values, name, model.basin, days, str(source))
-        # A sea cell that only receives a river has no weather of its own.
-        fields[name] = np.where(model.basin.land, values, 280.0 if name == "tas" else 0.0)
+    fields, _ = _drivers(forcing, model.basin, source)
+    days = forcing.indexes["time"]
     return model.weather(fields["pr"], fields["tas"], fields["evspsblpot"], days)
 
 
@@ -216,8 +258,7 @@ def _check_targets(outputs: list[Path], inputs: list[Path], restart_in: Path | N
             k == 0 and restart_in is not None and path.resolve() == Path(restart_in).resolve()
         ):
             raise InputError(f"{path}: is an input or another output of this run; name another")
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; expected a file to write")
+        refuse_special(path)
         if not path.parent.is_dir():
             raise InputError(f"{path}: the folder {path.parent} does not exist")
         taken.add(path.resolve())
@@ -312,7 +353,12 @@ def write_restart(path: Path, state: State, model: HydroPyNN, day: pd.Timestamp)
         fields[name] = (dims, basin.unpack(values), attrs)
     attrs = {"after": f"{day:%Y-%m-%d}", "source": f"HydroPyNN of hybridlib {__version__}"}
     with written_whole(path) as part:
-        xr.Dataset(fields, {"lat": basin.lat, "lon": basin.lon}, attrs).to_netcdf(part)
+        axes = {
+            "lat": basin.lat,
+            "lon": basin.lon,
+            "res": np.arange(model.network.in_cascade.shape[0]),
+        }
+        xr.Dataset(fields, axes, attrs).to_netcdf(part)
 
 
 def read_restart(path: Path, model: HydroPyNN, first: pd.Timestamp | None = None) -> State:
@@ -325,42 +371,80 @@ def read_restart(path: Path, model: HydroPyNN, first: pd.Timestamp | None = None
 
     Raises:
         InputError: another grid, another date, another number of reservoirs, a store that is
-            missing, in another unit, NaN, negative or above the soil's capacity.
+            missing, in another unit, NaN, negative or above what a cell can hold.
     """
     basin = model.basin
-    stored = schema.read(path)
+    stored = read(path)
     schema.check_same_grid(_grid(basin), stored, ("the land surface", str(path)))
     _check_date(stored.attrs.get("after"), first, path)
-    stores = schema.select(stored, _restart_table(), STORES, str(path))
+    stores = load(schema.select(stored, _TABLE, STORES, str(path)), path, Report())
     fields = {}
-    for name, attribute in STORES.items():
-        values = basin.pack(stores[name]).astype(float)
+    for name in STORES:
+        fields[name] = values = basin.pack(stores[name]).astype(float)
         reservoirs = model.network.in_cascade.shape[0]
         if name == "riverstor" and len(values) != reservoirs:
             raise InputError(
                 f"{path}: riverstor has {len(values)} reservoirs; expected {reservoirs}"
             )
-        most = np.asarray(model.land.wcap, float).max() if name == "rootmoist" else np.inf
-        variable = replace(_restart_table()[name], high=most * 1.001)
-        schema.check_values(values, variable, str(path), lambda index: basin.describe(index[-1]))
-        fields[attribute] = tf.constant(values, model.dtype)
-    return State(**fields)
+        if name == "riverstor" and list(stores.get("res", range(reservoirs))) != list(
+            range(reservoirs)
+        ):
+            raise InputError(f"{path}: res is out of order; expected 0 to {reservoirs - 1}")
+        schema.check_values(
+            values, _TABLE[name], str(path), lambda index: basin.describe(index[-1])
+        )
+    _check_capacities(fields, model, path)
+    return State(**{STORES[name]: tf.constant(v, model.dtype) for name, v in fields.items()})
 
 
-def _restart_table() -> dict[str, schema.Variable]:
-    river = {"riverstor": ("res", "lat", "lon")}
-    return {
-        name: schema.Variable(name, *OUTPUT[name], 0.0, dims=river.get(name, ("lat", "lon")))
-        for name in STORES
+# A hundred metres of snow or lake, three times the Amazon's largest flow for ten days in a reach.
+_MOST = {"riverstor": 1e12, "infl_subtime": 1e11, "groundwstor": 2e4}
+_TABLE = {
+    name: schema.Variable(
+        name,
+        *OUTPUT[name],
+        0.0,
+        _MOST.get(name, 1e5),
+        dims=("res", "lat", "lon") if name == "riverstor" else ("lat", "lon"),
+    )
+    for name in STORES
+}
+"""The stores of a restart file."""
+
+
+def _check_capacities(stores: dict[str, np.ndarray], model: HydroPyNN, path: Path) -> None:
+    """Refuse stores above what a cell can hold: its soil, its leaves, its skin, its snow.
+
+    Raises:
+        InputError: with the first cell.
+    """
+    land = {name: np.asarray(getattr(model.land, name), float) for name in ("wcap", "lai", "fveg")}
+    leaves = SKIN_CAPACITY * (land["lai"].max(axis=0) * land["fveg"].max(axis=0)).clip(0.0)
+    most = {
+        "rootmoist": (land["wcap"], "the soil's capacity"),
+        "skinstor": (np.full(model.basin.size, SKIN_CAPACITY), "what bare ground holds"),
+        "canopystor": (leaves, "what the leaves hold"),
+        "wliq": (LIQUID_SHARE * stores["swe"], f"{LIQUID_SHARE:g} of the snow"),
     }
+    for name, (capacity, meaning) in most.items():
+        above = stores[name] > 1.001 * capacity + 1e-6
+        if above.any():
+            cell = int(np.argmax(above))
+            raise InputError(
+                f"{path}: {name} is {stores[name][cell]:g} kg m-2 {model.basin.describe(cell)}; "
+                f"expected at most {capacity[cell]:g} kg m-2, {meaning}; cells like this: "
+                f"{int(above.sum())}"
+            )
 
 
-def _check_date(after: str | None, first: pd.Timestamp | None, path: Path) -> None:
+def _check_date(after, first: pd.Timestamp | None, path: Path) -> None:
     """Refuse stores of another day than the one before ``first``."""
+    if after is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(after)):
+        raise InputError(f"{path}: attribute after is {after!r}; expected a date like 2003-12-31")
     if first is None:
         return
     before = first - pd.Timedelta(days=1)
-    if after is None or pd.Timestamp(after) != before:
+    if str(after) != f"{before:%F}":
         raise InputError(
             f"{path}: stores are those after {after or 'an unknown day'}; expected {before:%F}, "
             "the day before the forcing begins (--any-date accepts others)"

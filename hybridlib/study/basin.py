@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 import xarray as xr
 
-from hybridlib.study.schema import EARTH_RADIUS, InputError
+from hybridlib.study.schema import InputError, land_fraction, turned
 
 if TYPE_CHECKING:
     import pyflwdir
@@ -68,6 +68,7 @@ class Basin:
             raise InputError(f"{source}: area is not above 0 m2 in every land cell")
         target_row, target_col = _targets(landsurface, land, source)
         lat, lon = np.asarray(landsurface["lat"], float), np.asarray(landsurface["lon"], float)
+        _refuse_jumps(landsurface, land, (target_row, target_col), source)
         active = land.copy()
         while not active[receives := (target_row[active], target_col[active])].all():
             active[receives] = True  # a cell without land that a river passes or ends in
@@ -151,10 +152,11 @@ class Basin:
         Raises:
             InputError: the point lies outside the grid or outside the basin.
         """
-        row, col = int(np.abs(self.lat - lat).argmin()), int(np.abs(self.lon - lon).argmin())
+        east = turned(lon, (self.lon[0] + self.lon[-1]) / 2.0)
+        row, col = int(np.abs(self.lat - lat).argmin()), int(np.abs(self.lon - east).argmin())
         here = np.flatnonzero((self.row == row) & (self.col == col))
         off_grid = abs(self.lat[row] - lat) > _half_step(self.lat) or abs(
-            self.lon[col] - lon
+            self.lon[col] - east
         ) > _half_step(self.lon)
         if off_grid or not here.size or not self.land[here[0]]:
             raise InputError(
@@ -245,23 +247,6 @@ def _refuse_lost_rivers(lost: np.ndarray, landsurface, source: str) -> None:
         )
 
 
-def land_fraction(landsurface: xr.Dataset) -> np.ndarray:
-    """Share of every cell that is land and no ice, (lat, lon)."""
-    fraction = np.nan_to_num(np.asarray(landsurface["lsm"], float))
-    if "glacier" in landsurface:
-        fraction *= 1.0 - np.nan_to_num(np.asarray(landsurface["glacier"], float))
-    return fraction
-
-
-def cell_areas(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    """Area of whole cells by their coordinates, on a sphere, m2, (lat, lon)."""
-    step = abs(np.diff(lat)).mean() if len(lat) > 1 else abs(np.diff(lon)).mean()
-    width = abs(np.diff(lon)).mean() if len(lon) > 1 else step
-    edges = np.deg2rad(np.clip([lat - step / 2, lat + step / 2], -90.0, 90.0))
-    band = EARTH_RADIUS**2 * np.deg2rad(width) * np.diff(np.sin(edges), axis=0)[0]
-    return np.repeat(band[:, None], len(lon), axis=1)
-
-
 def _targets(landsurface, land, source) -> tuple[np.ndarray, np.ndarray]:
     """Read the target row and column of every cell; cells without land may lack them."""
     targets = []
@@ -277,3 +262,37 @@ def _targets(landsurface, land, source) -> tuple[np.ndarray, np.ndarray]:
         usable = (values >= 0) & (values < size)
         targets.append(np.where(usable, values, -1).astype(int))
     return targets[0], targets[1]
+
+
+def _refuse_jumps(landsurface, land, targets, source: str) -> None:
+    """Refuse rivers into a cell that is no neighbour; around the globe the first column is one."""
+    lat, lon = np.asarray(landsurface["lat"], float), np.asarray(landsurface["lon"], float)
+    step = abs(np.diff(lon)).mean() if len(lon) > 1 else 0.0
+    around = len(lon) if len(lon) * step > 359.9 else 0
+
+    def jumps(row, col):
+        rows, cols = np.indices(land.shape)
+        west_east = abs(col - cols)
+        if around:
+            west_east = np.minimum(west_east, around - west_east)
+        return land & ((abs(row - rows) > 1) | (west_east > 1))
+
+    far = jumps(*targets)
+    if not far.any():
+        return
+    row, col = targets
+    readings = {
+        " (they count from 1?)": (row - 1, col - 1),
+        " (rout_lat and rout_lon exchanged?)": (col, row),
+        " (rows counted from the other end?)": (land.shape[0] - 1 - row, col),
+    }
+    hint = next((words for words, other in readings.items() if not jumps(*other).any()), "")
+    cells = ", ".join(
+        f"lat {lat[r]:g}, lon {lon[c]:g} to lat {lat[row[r, c]]:g}, lon {lon[col[r, c]]:g}"
+        for r, c in np.argwhere(far)[:3]
+    )
+    raise InputError(
+        f"{source}: rout_lat, rout_lon name cells that are no neighbours: {cells}; expected one of "
+        f"the eight around a cell, or itself; cells like this: {int(far.sum())} of "
+        f"{int(land.sum())}{hint}"
+    )

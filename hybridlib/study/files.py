@@ -58,6 +58,18 @@ def of_the_book(path: Path | str) -> Path:
     return project(str(path)) / path
 
 
+def refuse_special(path: Path) -> None:
+    """Refuse to write a file where something stands that is none.
+
+    Raises:
+        InputError: a folder, a device or a pipe stands there.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a file to write")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: is a device or a pipe; expected a file to write")
+
+
 @contextmanager
 def written_whole(path: Path | str) -> Iterator[Path]:
     """Give a name to write under, and the real name only when all went well.
@@ -66,12 +78,11 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     folder is made where it is missing.
 
     Raises:
-        InputError: a folder or a device stands there.
+        InputError: no file can stand there.
         OSError: with the file's name, where it cannot be written; what stood there stays.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: no file stands here; expected a file, or nothing, to write to")
+    refuse_special(path)
     part = piece(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from hybridlib.study.basin import Basin
-from hybridlib.study.schema import SECONDS_PER_DAY, InputError
+from hybridlib.study.schema import SECONDS_PER_DAY, InputError, turned
 
 BOX_DEGREES = 3.0
 """Width of a box of gravimetry, whose resolution is about 300 km."""
@@ -36,7 +36,8 @@ def box_weights(
     """
     lat, lon = basin.lat[basin.row], basin.lon[basin.col]
     # A cell whose centre lies on an edge belongs to the box north or east of it, to one only.
-    north, east = lat - np.asarray(box_lat)[:, None], lon - np.asarray(box_lon)[:, None]
+    north = lat - np.asarray(box_lat)[:, None]
+    east = turned(lon - np.asarray(box_lon)[:, None], 0.0)
     half = degrees / 2
     weights = ((north >= -half) & (north < half) & (east >= -half) & (east < half)) * basin.area
     total = weights.sum(axis=1, keepdims=True)
@@ -101,7 +102,8 @@ def baseline_months(months: pd.DatetimeIndex, seen: np.ndarray, baseline) -> np.
     if not used.any(axis=0).all():
         raise InputError(
             f"no month between {baseline[0]} and {baseline[1]} is observed; "
-            "expected some, for the mean that anomalies refer to"
+            "expected some, for the mean that anomalies refer to; the attributes baseline_first "
+            "and baseline_last, such as '2018-06', tell a file's own"
         )
     return used
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from hybridlib.study.basin import Basin, cell_areas, land_fraction
-from hybridlib.study.schema import LANDSURFACE, MAYBE, InputError, check_values
+from hybridlib.study.basin import Basin
+from hybridlib.study.schema import (
+    LANDSURFACE,
+    MAYBE,
+    InputError,
+    cell_areas,
+    check_values,
+    land_fraction,
+)
 
 _ROUTING = ("lsm", "area", "rout_lat", "rout_lon")
 # A sea cell that receives a river stores nothing; these only keep its arithmetic finite.
@@ -23,7 +30,7 @@ def pack_landsurface(
     """Pack HydroPy's fields, float64, (cell,) or (month, cell), in the schema's units.
 
     Args:
-        landsurface: as :func:`hybridlib.study.schema.read_landsurface` returns it.
+        landsurface: as :func:`hybridlib.study.schema.select_landsurface` returns it.
         basin: the active cells.
         source: the file's name, for messages.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridlib.study import pet, schema
+from hybridlib.study import pet, report, schema
 from hybridlib.study.attributes import static_attributes
 from hybridlib.study.basin import Basin
 from hybridlib.study.files import alone
 from hybridlib.study.instruments import BASELINE, anomaly, box_weights
 from hybridlib.study.landsurface import land_alone, pack_landsurface
+from hybridlib.study.reading import (
+    carry_overflow,
+    load,
+    read,
+    set_crossing_right,
+    set_noise_right,
+    values_of,
+)
+from hybridlib.study.report import Report
 from hybridlib.study.schema import InputError
+from hybridlib.study.stamps import check_daily, months_of
 from hybridlib.study.store import Study, refuse_to_replace, write_study
 
 LARGEST_AREA_ERROR = 0.15
@@ -29,6 +40,7 @@ def prepare(
     output: Path,
     twsa: Path | None = None,
     formula: str = "given",
+    found: Report | None = None,
 ) -> Study:
     """Import files in the schema as a prepared study.
 
@@ -40,6 +52,7 @@ def prepare(
         twsa: NetCDF with twsa(time, box) in mm, box_lat, box_lon.
         formula: "given" takes evspsblpot from the file; otherwise a name in
             ``hybridlib.study.pet.FORMULAS``.
+        found: is told what was found; by default what is odd becomes a warning.
 
     Example:
         >>> import hybridlib as hl
@@ -55,23 +68,28 @@ def prepare(
         InputError: any input that cannot be used, before anything is written.
     """
     with alone(output):
-        return _prepared(landsurface, forcing, discharge, output, twsa, formula)
+        return _prepared(landsurface, forcing, discharge, output, twsa, formula, found)
 
 
-def _prepared(landsurface, forcing, discharge, output, twsa, formula) -> Study:
+def _prepared(landsurface, forcing, discharge, output, twsa, formula, found) -> Study:
     refuse_to_replace(Path(output))
-    land = land_alone(schema.read_landsurface(landsurface), str(landsurface))
-    basin = Basin.from_landsurface(land, str(landsurface))
-    pack_landsurface(land, basin, str(landsurface))
-    weather = _read_forcing(forcing, basin, land, str(landsurface), formula)
+    told = Report() if found is None else found
+    land, basin = _read_landsurface(landsurface, told)
+    weather = _read_forcing(forcing, basin, land, str(landsurface), formula, told)
+    gauges = _read_discharge(discharge, basin, weather.indexes["time"], told)
+    rain = report.annual(basin.pack(weather["pr"]))
+    report.judge_gauges(told, gauges, rain, basin, str(discharge))
     groups = {
         "forcing": weather,
         "landsurface": land,
         "attributes": static_attributes(land, weather),
-        "discharge": _read_discharge(discharge, basin, weather.indexes["time"]),
+        "discharge": gauges,
     }
     if twsa is not None:
-        groups["twsa"] = _read_twsa(twsa, basin)
+        groups["twsa"] = _read_twsa(twsa, basin, told)
+    if found is None:
+        for odd in told.odd:
+            warnings.warn(odd, stacklevel=2)
     attrs = {
         "title": land.attrs.get("title", Path(landsurface).stem),
         "source": "real",
@@ -81,11 +99,28 @@ def _prepared(landsurface, forcing, discharge, output, twsa, formula) -> Study:
     return write_study(output, groups, attrs)
 
 
-def _read_forcing(path: Path, basin: Basin, grid: xr.Dataset, grid_name: str, formula: str):
+def _read_landsurface(path: Path, told: Report) -> tuple[xr.Dataset, Basin]:
+    """Read the land surface and its network, checked over land."""
+    raw = load(read(path), path, told)
+    land = schema.select_landsurface(raw, str(path)).assign_attrs(raw.attrs)
+    land = land_alone(land, str(path))
+    if min(land.sizes["lat"], land.sizes["lon"]) < 2:
+        raise InputError(
+            f"{path}: the grid has {land.sizes['lat']} rows and {land.sizes['lon']} columns, too "
+            "few to tell the cells' size; give the spacing by a further row and column (lsm 0)"
+        )
+    basin = Basin.from_landsurface(land, str(path))
+    report.judge_land(told, pack_landsurface(land, basin, str(path)), land, basin, str(path))
+    return land, basin
+
+
+def _read_forcing(
+    path: Path, basin: Basin, grid: xr.Dataset, grid_name: str, formula: str, told: Report
+) -> xr.Dataset:
     """Read every forcing variable the file has, with PET, on the basin's grid."""
-    raw = schema.read(path)
+    raw = read(path)
     schema.check_same_grid(grid, raw, (grid_name, str(path)))
-    days = schema.check_daily(raw, str(path))
+    days = check_daily(raw, str(path), told)
     needed = {"pr", "tas"} | ({"evspsblpot"} if formula == "given" else set())
     present = {
         name
@@ -93,15 +128,17 @@ def _read_forcing(path: Path, basin: Basin, grid: xr.Dataset, grid_name: str, fo
         if {name, *variable.aliases} & set(raw.data_vars)
     }
     names = [name for name in schema.FORCING if name in needed | present]
-    weather = schema.select(raw, schema.FORCING, names, str(path)).load()
+    weather = load(schema.select(raw, schema.FORCING, names, str(path)), path, told)
     weather = weather.assign_coords(time=days, lat=grid.lat, lon=grid.lon)
     for name in names:
+        weather[name] = _set_right(weather[name], path, told)
         check_forcing(basin.pack(weather[name]), name, basin, days, str(path))
         _check_outside(weather[name], str(path))
-    if {"tasmin", "tasmax"} <= set(names) and bool((weather.tasmin > weather.tasmax).any()):
-        raise InputError(f"{path}: tasmin is above tasmax somewhere; expected it never to be")
+    weather = set_crossing_right(weather, path, told)
     if formula != "given":
         weather["evspsblpot"] = pet.potential_evaporation(weather, formula)
+    rain, demand = (report.annual(basin.pack(weather[n])) for n in ("pr", "evspsblpot"))
+    report.judge_climate(told, rain, demand, len(days), basin, str(path))
     # A day at 273.15 K must stay on its side of the threshold: float32 would move it.
     return xr.Dataset(
         {
@@ -109,6 +146,22 @@ def _read_forcing(path: Path, basin: Basin, grid: xr.Dataset, grid_name: str, fo
             for name, field in weather.data_vars.items()
         }
     )
+
+
+def _set_right(field: xr.DataArray, path: Path, told: Report) -> xr.DataArray:
+    """Set right what packing and condensation do to a flux around zero, and tell it."""
+    values = field.values
+    if field.name == "pr":
+        values, count = carry_overflow(field)
+        if count:
+            told.odd.append(
+                f"{path}: pr is negative in {count} places of a packed file whose top is reached: "
+                f"read as rain that ran over it, up to {values.max():.3g} kg m-2 s-1"
+            )
+    values, count = set_noise_right(str(field.name), values)
+    if count:
+        told.note(f"{path}: {field.name} is a little below 0 in {count} places: set to 0")
+    return field.copy(data=values)
 
 
 def check_forcing(
@@ -153,18 +206,22 @@ def _fill_outside(field: xr.DataArray) -> xr.DataArray:
     return field.fillna(field.mean(("lat", "lon"), dtype=float)).astype(field.dtype)
 
 
-def _read_discharge(path: Path, basin: Basin, weather_days: pd.DatetimeIndex) -> xr.Dataset:
+def _read_discharge(
+    path: Path, basin: Basin, weather_days: pd.DatetimeIndex, told: Report
+) -> xr.Dataset:
     """Read gauges and find the cell of each."""
-    raw = schema.read(path)
+    raw = read(path)
     names = [n for n in schema.DISCHARGE if n != "area" or "area" in raw.variables]
-    gauges = schema.select(raw, schema.DISCHARGE, names, str(path)).load()
+    gauges = load(schema.select(raw, schema.DISCHARGE, names, str(path)), path, told)
     if "station" not in raw.coords or gauges.sizes["station"] == 0:
         raise InputError(f"{path}: coordinate station is missing; expected a name for every gauge")
     if "area" not in gauges:
         gauges["area"] = xr.full_like(gauges.station_lat, np.nan)
     gauges["area"].attrs.update(schema.DISCHARGE["area"].attrs)
-    days = schema.check_daily(gauges, str(path))
-    gauges = gauges.assign_coords(station=raw.station.astype(str), time=days)
+    days = check_daily(raw, str(path), told)
+    with values_of(path):
+        names = [_text(name) for name in raw.station.values]
+    gauges = gauges.assign_coords(station=names, time=days)
     _check_gauges(gauges, path)
     if not days.isin(weather_days).any():
         raise InputError(
@@ -172,6 +229,17 @@ def _read_discharge(path: Path, basin: Basin, weather_days: pd.DatetimeIndex) ->
             f"{weather_days[0]:%F} to {weather_days[-1]:%F}; expected some days in common"
         )
     return place_gauges(gauges, basin, str(path))
+
+
+def _text(name) -> str:
+    """A station's name as text: from bytes of UTF-8 or else Latin-1, from a whole number."""
+    if isinstance(name, bytes):
+        try:
+            name = name.decode("utf-8")
+        except UnicodeDecodeError:
+            name = name.decode("latin-1")
+    whole = isinstance(name, float | np.floating) and float(name).is_integer()
+    return str(int(name) if whole else name).strip("\0 ")
 
 
 def _check_gauges(gauges: xr.Dataset, path: Path) -> None:
@@ -237,23 +305,36 @@ def place_gauges(gauges: xr.Dataset, basin: Basin, source: str) -> xr.Dataset:
     )
 
 
-def _read_twsa(path: Path, basin: Basin) -> xr.Dataset:
+def _read_twsa(path: Path, basin: Basin, told: Report) -> xr.Dataset:
     """Read monthly storage anomalies on boxes and refer them to the baseline's observed months."""
-    raw = schema.read(path)
+    raw = read(path)
     raw = raw.rename(time="month") if "time" in raw.dims else raw
-    boxes = schema.select(raw, schema.TWSA, schema.TWSA, str(path)).load()
-    if not isinstance(raw.indexes.get("month"), pd.DatetimeIndex):
-        raise InputError(f"{path}: month (or time) holds no dates; expected one date a month")
-    months = raw.indexes["month"].to_period("M").to_timestamp()
-    if months.has_duplicates:
-        raise InputError(f"{path}: {months[months.duplicated()][0]:%Y-%m} stands twice in month")
-    box_weights(basin, boxes.box_lat.values, boxes.box_lon.values)
+    boxes = load(schema.select(raw, schema.TWSA, schema.TWSA, str(path)), path, told)
+    months = months_of(raw, str(path), told)
+    names = boxes.box.values if "box" in boxes.coords else np.arange(boxes.sizes["box"]) + 1
+
+    def where(index):
+        month = f" in {months[index[0]]:%Y-%m}" if len(index) == 2 else ""
+        return f"in box {names[index[-1]]}{month}"
+
+    for name, variable in schema.TWSA.items():
+        values = boxes[name].values
+        values = np.where(np.isnan(values), 0.0, values) if name == "twsa" else values
+        schema.check_values(values, variable, str(path), where)
+    order = np.argsort(months)
+    boxes, months = boxes.isel(month=order), months[order]
     baseline = tuple(
         str(raw.attrs.get(f"baseline_{end}", default))
         for end, default in zip(("first", "last"), BASELINE, strict=True)
     )
     values = boxes.twsa.values
-    boxes["twsa"] = boxes.twsa.copy(data=anomaly(values, months, np.isfinite(values), baseline))
+    try:
+        box_weights(basin, boxes.box_lat.values, boxes.box_lon.values)
+        values = anomaly(values, months, np.isfinite(values), baseline)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    boxes["twsa"] = boxes.twsa.copy(data=values)
+    report.judge_storage(told, values, str(path))
     if "box" not in raw.coords:
         boxes = boxes.assign_coords(box=[f"box_{k + 1:02d}" for k in range(boxes.sizes["box"])])
     attrs = {"baseline_first": baseline[0], "baseline_last": baseline[1]}

@@ -22,6 +22,7 @@ from hybridlib.study.basin import Basin
 from hybridlib.study.files import alone, from_project, piece, remove, written_whole
 from hybridlib.study.options import read_json
 from hybridlib.study.schema import InputError
+from hybridlib.study.stamps import check_daily
 
 DAYS_A_CHUNK = 366
 MOST_LINES = 14
@@ -141,7 +142,7 @@ class Study:
     @cached_property
     def days(self) -> pd.DatetimeIndex:
         """The days of the forcing."""
-        return schema.check_daily(self.forcing, str(self.path))
+        return check_daily(self.forcing, str(self.path))
 
     def gauge(self, name: str = "") -> str:
         """Name of a gauge; empty for the one that drains most.

@@ -17,8 +17,8 @@ from hybridlib.hydropy.land import (
     snowfall_share,
 )
 from hybridlib.hydropy.model import HydroPyNN
-from hybridlib.study.basin import Basin, cell_areas
-from hybridlib.study.schema import InputError
+from hybridlib.study.basin import Basin
+from hybridlib.study.schema import InputError, cell_areas
 
 
 @pytest.mark.parametrize(

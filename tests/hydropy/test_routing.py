@@ -1,5 +1,7 @@
 """Does water find its way?"""
 
+from dataclasses import replace
+
 import cases
 import numpy as np
 import pytest
@@ -138,8 +140,9 @@ def test_has_a_cell_outside_the_basin_no_direction():
 
 
 def test_do_the_masks_refuse_a_jump():
-    land = cases.landsurface(3, 5)
-    land["rout_lon"][1, 0] = 2
+    basin = Basin.from_landsurface(cases.landsurface(3, 5))
+    far = basin.downstream.copy()
+    far[5] = 7
     place = "the cell at lat -2.75, lon -60.25 drains 0 rows and 2 columns"
     with pytest.raises(InputError, match=place):
-        direction_masks(Basin.from_landsurface(land))
+        direction_masks(replace(basin, downstream=far))

@@ -4,8 +4,8 @@ import cases
 import numpy as np
 import pytest
 
-from hybridlib.study.basin import Basin, cell_areas
-from hybridlib.study.schema import EARTH_RADIUS, InputError
+from hybridlib.study.basin import Basin
+from hybridlib.study.schema import EARTH_RADIUS, InputError, cell_areas
 
 
 @pytest.fixture

@@ -7,30 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from cases import put
+from cases import drop, pick, put, units
 
 from hybridlib.hydropy.simulate import OUTPUT, simulate, study_model, study_weather
-from hybridlib.study.basin import Basin, cell_areas
+from hybridlib.study.basin import Basin
 from hybridlib.study.instruments import total_water_anomaly
 from hybridlib.study.metrics import nse
 from hybridlib.study.prepare import place_gauges, prepare
-from hybridlib.study.schema import InputError
+from hybridlib.study.schema import InputError, cell_areas
 from hybridlib.study.store import open_study
-
-
-def _discharge(days=400):
-    time = pd.date_range("2003-01-01", periods=days)
-    flow = 50.0 + 10.0 * np.sin(np.arange(days) / 30.0)
-    flow[10:15] = np.nan
-    return xr.Dataset(
-        {
-            "discharge": (("time", "station"), flow[:, None], {"units": "m3 s-1"}),
-            "area": ("station", [3.0e4], {"units": "km2"}),
-            "station_lat": ("station", [-3.25]),
-            "station_lon": ("station", [-58.75]),
-        },
-        {"time": time, "station": ["Mouth"]},
-    )
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +23,7 @@ def good(tmp_path_factory):
     """The folder of a good set of files."""
     folder = tmp_path_factory.mktemp("good")
     land = cases.landsurface()
-    datasets = {"landsurface": land, "forcing": cases.forcing(land), "discharge": _discharge()}
+    datasets = {"landsurface": land, "forcing": cases.forcing(land), "discharge": cases.discharge()}
     for name, dataset in datasets.items():
         dataset.to_netcdf(folder / f"{name}.nc")
     return folder
@@ -75,22 +60,6 @@ def prepared(paths, tmp_path):
     return lambda *more: prepare(*paths.values(), tmp_path / "study.zarr", *more)
 
 
-def _units(name, units=None):
-    def change(dataset):
-        dataset[name].attrs = {} if units is None else {"units": units}
-        return dataset
-
-    return change
-
-
-def _drop(*names):
-    return lambda dataset: dataset.drop_vars(names)
-
-
-def _pick(**places):
-    return lambda dataset: dataset.isel(places)
-
-
 def _times(start, freq="D"):
     """Other dates, 400 of them."""
     return lambda d: d.assign_coords(time=pd.date_range(start, periods=400, freq=freq))
@@ -98,41 +67,40 @@ def _times(start, freq="D"):
 
 BAD = {
     "forcing": [
-        (_drop("PET"), "variable evspsblpot .*PET.* is missing; found Precip"),
-        (_units("Precip", "mm/day"), "Precip has units 'mm/day'; expected 'kg m-2 s-1'"),
-        (_units("TSurf", "degC"), "TSurf has units 'degC'; expected 'K'"),
-        (_units("TSurf"), "TSurf has no units; expected 'K'"),
+        (drop("PET"), "variable evspsblpot .*PET.* is missing; found Precip"),
+        (units("Precip", "mm/day"), "Precip has units 'mm/day'; expected 'kg m-2 s-1'"),
+        (units("TSurf", "degC"), "TSurf has units 'degC'; expected 'K'"),
+        (units("TSurf"), "TSurf has no units; expected 'K'"),
         (put("TSurf", 26.85, 0, 0, 0), "tas is 26.8.* expected a value from 150 to 350 K"),
         (put("Precip", np.nan, 40, 1, 2), "pr is missing .* lat -2.75, lon -59.25 on 2003-02-10"),
         (put("Precip", -1e-5, 7, 0, 0), "pr is -1e-05 kg m-2 s-1 at .* lon -60.25 on 2003-01-08"),
         (lambda d: d.drop_isel(time=100), "days are missing between 2003-04-10 and 2003-04-12"),
-        (_pick(time=[0, 1, 1, 2, 3]), "2003-01-02 stands twice in time"),
-        (_pick(time=[0, 2, 1, 3]), "time does not increase after 2003-01-03"),
+        (pick(time=[0, 1, 1, 2, 3]), "2003-01-02 stands twice in time"),
+        (pick(time=[0, 2, 1, 3]), "time does not increase after 2003-01-03"),
         (_times("2003", "3h"), "steps of 0.125 days; expected daily"),
         (_times("2003", "MS"), "steps of 31 days; expected daily"),
         (lambda d: d.assign_coords(lon=d.lon + 0.25), "lon.0. is -60; .*landsurface.nc has -60.25"),
-        (_pick(lat=slice(0, 2)), "lat has 2 values; .*landsurface.nc has 3"),
+        (pick(lat=slice(0, 2)), "lat has 2 values; .*landsurface.nc has 3"),
         (lambda d: d.assign(PET=d.PET.isel(lon=0, drop=True)), "PET has dimensions time, lat;"),
         (lambda d: d.assign(pr=d.Precip), "pr and Precip both stand for pr"),
         (lambda d: d.rename(lat="latitude", lon="longitude"), "coordinate lat is missing"),
-        (lambda d: d.assign_coords(lon=d.lon + 360), "one file counts from 0 to 360"),
     ],
     "landsurface": [
-        (_drop("beta"), "variable beta is missing"),
-        (_drop("lsm"), "variable lsm is missing"),
+        (drop("beta"), "variable beta is missing"),
+        (drop("lsm"), "variable lsm is missing"),
         (put("rout_lon", 0, 1, 1), "cycle"),
         (put("wmin", 500.0, 1, 1), "wmin is 500 mm and wmax is 430 mm at lat -2.75, .* below wmax"),
         (put("wava", 400.0, 0, 0), "expected wava at most wcap"),
         (put("slope_avg", np.nan, 2, 2), "slope_avg is missing .NaN. at lat -3.25, lon -59.25"),
-        (_pick(month=slice(11)), "fveg has 11 months .*; expected 12"),
+        (pick(month=slice(11)), "fveg has 11 months .*; expected 12"),
         (lambda d: d.roll(month=3, roll_coords=True), "months .10, 11, 12, 1, .* expected 12, Ja"),
         (put("fveg", 70.0, 4, 1, 1), "fveg is 70 / at lat -2.75, .* 1.01"),
         (put("lsm", 100.0, 1, 1), "lsm is 100 / at lat -2.75"),
         (put("wcap", np.inf, 1, 1), "wcap is inf kg m-2 at lat -2.75"),
-        (_units("area", "km2"), "area has units 'km2'; expected 'm2'"),
+        (units("area", "km2"), "area has units 'km2'; expected 'm2'"),
         (lambda d: d.assign(wcap=d.wcap.expand_dims(time=1)), "time, lat, lon; expected lat, lon"),
         (lambda d: d.assign_coords(lat=[-2.25, -2.75, -9.0]), "lat goes in steps of 0.5 to 6.25"),
-        (_pick(lat=[0, 2, 1]), "lat is not strictly monotonic"),
+        (pick(lat=[0, 2, 1]), "lat is not strictly monotonic"),
     ],
 }
 
@@ -160,15 +128,15 @@ def test_is_a_bad_file_refused_by_a_run_and_a_study_and_nothing_written(
     [
         (lambda d: d.assign(station_lat=("station", [30.0])), "gauge Mouth: lat 30, .* outside"),
         (put("discharge", -3.0, 5, 0), "discharge is -3 m3 s-1 at station Mouth on 2003-01-06"),
-        (_units("discharge", "mm/d"), "discharge has units 'mm/d'; expected 'm3 s-1'"),
-        (_drop("station_lon"), "station_lon is missing"),
+        (units("discharge", "mm/d"), "discharge has units 'mm/d'; expected 'm3 s-1'"),
+        (drop("station_lon"), "station_lon is missing"),
         (lambda d: d.drop_isel(time=3), "days are missing between 2003-01-03 and 2003-01-05"),
-        (_units("area", "m2"), "area has units 'm2'; expected 'km2'"),
-        (put("area", -999.0, 0), "area is -999 km2 at station Mouth"),
+        (units("area", "m2"), "area has units 'm2'; expected 'km2'"),
+        (put("area", -3.0, 0), "area is -3 km2 at station Mouth"),
         (put("station_lat", np.nan, 0), "station_lat is missing .NaN. at station Mouth"),
         (put("discharge", np.inf, 5, 0), "discharge is inf m3 s-1 at station Mouth"),
-        (_pick(station=[0, 0]), "station Mouth stands twice"),
-        (_pick(station=[]), "coordinate station is missing"),
+        (pick(station=[0, 0]), "station Mouth stands twice"),
+        (pick(station=[]), "coordinate station is missing"),
         (lambda d: d.rename(station="id"), "discharge has dimensions time, id; expected time, st"),
         (_times("1950"), "discharge runs from 1950-01-01 .* the weather from 2003-01-01"),
     ],
@@ -312,13 +280,13 @@ def restart(good, tmp_path_factory):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (_drop("swe"), "variable swe is missing"),
+        (drop("swe"), "variable swe is missing"),
         (put("rootmoist", np.nan, 1, 1), "rootmoist is missing .NaN. at lat -2.75, lon -59.75"),
-        (_pick(lat=slice(2)), "lat has 2 values"),
-        (_pick(res=slice(2)), "riverstor has 2 reservoirs; expected 5"),
+        (pick(lat=slice(2)), "lat has 2 values"),
+        (pick(res=slice(2)), "riverstor has 2 reservoirs; expected 5"),
         (put("swe", -5.0, 0, 0), "swe is -5 kg m-2 at lat -2.25, lon -60.25"),
         (put("rootmoist", 1e6, 0, 0), "rootmoist is 1e.06 kg m-2"),
-        (_units("swe", "m"), "swe has units 'm'; expected 'kg m-2'"),
+        (units("swe", "m"), "swe has units 'm'; expected 'kg m-2'"),
     ],
 )
 def test_is_a_bad_restart_refused(inputs, restart, tmp_path, change, sentence):
@@ -397,25 +365,11 @@ def test_is_nothing_but_a_study_replaced(paths, prepared, tmp_path):
     assert prepared().basin.size == 12
 
 
-def _storage(**attrs):
-    time = pd.date_range("2003-01-01", "2003-12-01", freq="MS")
-    values = 100.0 + np.arange(12.0)[:, None] * np.ones((1, 2))
-    return xr.Dataset(
-        {
-            "twsa": (("time", "box"), values, {"units": "mm"}),
-            "box_lat": ("box", [-2.5, -3.0], {"units": "degrees_north"}),
-            "box_lon": ("box", [-59.5, -59.5], {"units": "degrees_east"}),
-        },
-        {"time": time},
-        attrs,
-    )
-
-
 def test_are_observed_and_simulated_storage_referred_to_one_baseline(prepared, tmp_path):
-    _storage().to_netcdf(tmp_path / "T.nc")
+    cases.storage().to_netcdf(tmp_path / "T.nc")
     with pytest.raises(InputError, match="no month between 2004-01 and 2009-12 is observed"):
         prepared(tmp_path / "T.nc")
-    _storage(baseline_first="2003-01", baseline_last="2003-12").to_netcdf(tmp_path / "S.nc")
+    cases.storage(baseline_first="2003-01", baseline_last="2003-12").to_netcdf(tmp_path / "S.nc")
     study = prepared(tmp_path / "S.nc")
     np.testing.assert_allclose(study.twsa.twsa.mean("month"), 0.0, atol=1e-12)
     tws = np.asarray(study.days.month, float)[:, None] * np.ones((1, study.basin.size))
@@ -440,7 +394,7 @@ def command(inputs, tmp_path, capsys):
 
 
 def test_does_the_command_line_say_it_in_one_sentence(spoil, command):
-    spoil("forcing", _units("Precip", "mm/day"))
+    spoil("forcing", units("Precip", "mm/day"))
     code, told = command()
     assert code == 2
     assert "forcing.nc: Precip has units 'mm/day'; expected 'kg m-2 s-1'" in told
