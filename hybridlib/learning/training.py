@@ -123,7 +123,7 @@ class Fit:
 
     It has two phases. "choose" fits the first years of the training period and watches the loss
     of its last ones, to find each member's number of steps. "fit" starts again on all of the
-    training period. Validation years are never read.
+    training period. No observation of the validation years is read.
 
     Args:
         problem: up to the end of the training period.

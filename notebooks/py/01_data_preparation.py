@@ -95,11 +95,13 @@ print(prepared.landsurface.wcap)
 fig = places.basin_map(prepared)
 
 # %% [markdown]
-# **Figure 2.** (a) Relief, rivers, gauges (numbered as in Table S4) and flux towers; the red line
-# bounds the area drained by the largest gauge. (b) Land cover and the model's grid. *Source:
+# **Figure 2.** (a) Relief, rivers and gauges (numbered as in Table S4); the red line bounds the
+# area drained by the largest gauge. (b) Land cover and the model's grid. *Source:
 # {{source}}.*
 
 # %% [markdown] tags=["amazon"]
+# Triangles are flux towers.
+#
 # A wall of mountains in the west and a very flat plain before it: most of the basin lies below
 # 500 m. Outline, rivers, gauges and the two towers are real; heights and land cover generalised.
 #
@@ -117,7 +119,7 @@ fig = places.basin_map(prepared)
 # ```
 
 # %% [markdown]
-# ## The river network, corrected
+# ## The river network
 #
 # **A flow network is a map of decisions, and gauges tell which ones are wrong.** In a {term}`D8`
 # network every cell passes all its water to one of eight neighbours. Add up the cells upstream of
@@ -180,8 +182,8 @@ errors[errors.abs().max(axis=1) > 15].round(1)
 # %% [markdown]
 # ## The gauges
 #
-# **A gauge must stand on the right cell.** At 55 km a river is easily placed one cell off. A gauge
-# whose own cell drains a wrong area is moved to a neighbour that fits, and the table says
+# **A gauge must stand on the right cell.** On a coarse grid a river is easily placed one cell off.
+# A gauge whose own cell drains a wrong area is moved to a neighbour that fits, and the table says
 # so.
 
 # %%
@@ -205,26 +207,32 @@ inventory.station_table(prepared)
 # %% [markdown]
 # ## The weather
 #
-# **Six variables and the rain drive everything.** Penman–Monteith needs temperature, humidity,
-# pressure, wind and the two radiations to say how much water the air could take; the same six are
-# the input of the network that corrects it. One pass over the files gives all the means this
-# section shows.
+# **Rain, temperature and potential evapotranspiration drive HydroPy.** One pass over the files
+# gives all the means this section shows.
+
+# %% [markdown] tags=["radiation"]
+# Penman–Monteith {cite}`allen1998` needs six variables, temperature, humidity, pressure, wind and
+# the two radiations, to say how much water the air could take. The same six are the input of the
+# network that corrects it.
 
 # %%
 daily, monthly = weather.summarise(prepared)
 weather.meteorology_table(prepared, daily, monthly)
 
 # %% [markdown]
-# **Table S3.** The six meteorological variables, precipitation and potential evapotranspiration
-# (Penman–Monteith {cite}`allen1998`): mean over basin and period, and the means of the cells with
-# the lowest and highest value. The schema's own units are SI (K, kg kg⁻¹, Pa, kg m⁻² s⁻¹). In the
-# paper the six are WFDEI's Tair, Qair, PSurf, Wind, SWdown and LWdown {cite}`weedon2014`;
-# precipitation is Rainf plus Snowf. *Source: {{source}}.*
+# **Table S3.** The meteorological variables, precipitation and potential evapotranspiration, by the
+# study's own formula: mean over basin and period, and the means of the cells with the lowest and
+# highest value. The schema's own units are SI (K, kg kg⁻¹, Pa, kg m⁻² s⁻¹). *Source: {{source}}.*
 
 # %% [markdown] tags=["radiation"]
+# In the paper the six are WFDEI's Tair, Qair, PSurf, Wind, SWdown and LWdown {cite}`weedon2014`;
+# precipitation is Rainf plus Snowf.
+#
 # How does potential evapotranspiration follow from the six? The net radiation could evaporate
 # water, and dry air that moves could take it up. Penman–Monteith weighs the two for a well-watered
-# grass. Here it is for the first day, in all cells at once, in SI units.
+# grass. Here it is for the first day, in all cells at once. No heat goes into the ground, the
+# surface is as warm as the air, and saturation is that at the day's mean, which lowers the result
+# by a few percent.
 
 # %% tags=["radiation"]
 day = prepared.forcing.isel(time=[0]).load().astype(float)
@@ -236,9 +244,11 @@ slope = 4098 * saturated / (celsius + 237.3) ** 2  # of the saturation curve, Pa
 gamma = 0.665e-3 * day.ps  # psychrometric constant, Pa K-1
 wind = day.sfcwind * 4.87 / np.log(67.8 * 10 - 5.42)  # from 10 m down to 2 m, m s-1
 emitted = 4.903e-3 / 86400 * day.tas**4  # a black body's longwave, W m-2
-net = (1 - 0.23) * day.rsds + 0.98 * (day.rlds - emitted)  # net radiation, W m-2
+# Net radiation, W m-2: albedo 0.23; emissivity 0.98, not FAO's.
+net = (1 - 0.23) * day.rsds + 0.98 * (day.rlds - emitted)
 
 by_energy = slope * net / 2.45e6  # kg m-2 s-1, by the latent heat
+# 900 and 0.34: grass 0.12 m high; /1000/86400: kPa and mm d-1 to SI.
 by_dry_air = gamma * 900 / (day.tas - 0.15) * wind * (saturated - vapour) / 1000 / 86400
 demand = (by_energy + by_dry_air) / (slope + gamma * (1 + 0.34 * wind))
 demand = np.maximum(demand, 0)
@@ -246,9 +256,9 @@ demand = np.maximum(demand, 0)
 # %% tags=["radiation"]
 difference = 86400 * abs(demand - pet.potential_evaporation(day))
 assert difference.max() < 1e-9
-mean = 86400 * basin.pack(demand)[0, basin.land].mean()
-print(f"mean over the cells on {days[0]:%Y-%m-%d}: {mean:.2f} mm")
-print(f"largest difference from the library: {float(difference.max()):.0e} mm")
+mean = 86400 * basin.pack(demand)[0] @ basin.area / basin.area.sum()
+print(f"basin mean on {days[0]:%Y-%m-%d}: {mean:.2f} mm d⁻¹")
+print(f"largest difference from the library: {float(difference.max()):.0e} mm d⁻¹")
 
 # %%
 fig = climate.climatology_figure(daily)
@@ -309,16 +319,15 @@ fig = climate.annual_rain_figure(prepared, daily)
 # ```
 
 # %% [markdown] tags=["amazon"]
-# Measured values are about 1,045 at Óbidos, 1,040 at Manicoré, 1,143 at Serrinha and 1,425 at
-# Altamira. Where does the twin agree?
+# Table S4 has the flows that were measured. Where does the twin agree?
 
 # %% [markdown]
 # ## What the networks know of a cell
 #
-# **Twenty-one numbers describe a cell, and from them the parameterization network must guess its
-# parameters.** The paper names six of them: LAI_diff, Temp_avg, Fveg_avg, Fveg_max, Wmax and
-# Fveg_diff. Its full list is not available to us; this one holds the six and a plausible rest, all
-# derived from the land surface and the weather.
+# **A row of numbers describes a cell, and from it the parameterization network must guess the
+# cell's parameters.** The paper names six of them: LAI_diff, Temp_avg, Fveg_avg, Fveg_max, Wmax
+# and Fveg_diff. Its full list is not available to us; this one holds the six and a plausible rest,
+# all derived from the land surface and the weather.
 
 # %%
 inventory.attribute_table(prepared)
@@ -333,8 +342,11 @@ inventory.attribute_table(prepared)
 # ## What is observed
 #
 # **Observations have gaps, and a gap is not a zero.** Discharge comes daily, at points, and
-# integrates all land upstream. Water storage comes monthly, on boxes of 3°, and sees every store
-# at once but cannot tell them apart. Together they say more than either alone.
+# integrates all land upstream.
+
+# %% [markdown] tags=["twsa"]
+# Water storage comes monthly, on boxes of 3°, and sees every store at once but cannot tell them
+# apart. Together they say more than either alone.
 
 # %%
 fig = places.discharge_figure(prepared)
@@ -499,9 +511,15 @@ table.round(0).astype(int)
 # All in mm per year; 1 m³ of water is 1,000 kg.
 
 # %% [markdown] tags=["amazon"]
-# We find on the twin: Óbidos and Serrinha come within a few percent of the measured values,
-# Manicoré within a tenth or so; at Altamira about a quarter is missing. Nobody should learn the
-# Xingu's hydrology from the twin.
+# How does Q compare with the real rivers'?
+
+# %% tags=["amazon"]
+gauged = inventory.station_table(prepared).set_index("station")
+share = gauged["mean flow (m³ s⁻¹)"] / gauged["measured (m³ s⁻¹)"]
+share.dropna().rename("twin's flow over the measured one").sort_values().round(2)
+
+# %% [markdown] tags=["amazon"]
+# Where this is far from 1, nobody should learn the river's hydrology from the twin.
 
 # %% [markdown]
 # ```{solution-end}

@@ -177,7 +177,7 @@ print(f"4 x 4: {largest_difference(example, routing.EXAMPLE_OUTFLOW.ravel()):g}"
 print(f"study: {largest_difference(basin, outflow):.0e} m3 d-1 of up to 1 m3 d-1 a cell")
 
 # %% [markdown]
-# The difference is 0 on the example and no more than rounding on the basin, where up to six terms
+# The difference is 0 on the example and no more than rounding on the basin, where several terms
 # are added in another order. We use the table from here on.
 #
 # ### No water is lost
@@ -222,7 +222,9 @@ print(f"gradient against the weight downstream: {abs(gradient - expected).max():
 # five linear reservoirs per cell {cite}`hagemann1997,stacke2021`. In a sub-step of $\Delta t$ =
 # 1/4 day, reservoir $k$ with store $R_k$ and lag $\ell$ takes in $I_k$ and lets go
 #
-# $$ O_k = (R_k + I_k)\,\frac{\Delta t}{\ell + \Delta t}, \qquad I_{k+1} = O_k. $$
+# $$ O_k = (R_k + I_k)\,\frac{\Delta t}{\ell + \Delta t}, \qquad I_{k+1} = O_k, $$
+#
+# with $R_k$ in m³, $I_k$ and $O_k$ in m³ per sub-step, $\ell$ and $\Delta t$ in days.
 #
 # What leaves the last reservoir, with the cell's own runoff, is the cell's outflow, and the
 # transfer makes it the inflow of the cell below in the next sub-step.
@@ -347,12 +349,12 @@ figures.map_travel_time(basin, to_outlet, path, steps);
 # **Figure. How long river water is on its way, with HydroPy's default lags.** Mean time from
 # leaving a cell to leaving the domain; the land's stores come on top. The line is the path of the
 # pulse; its dots are the cells of the hydrographs, with the number of cells from the pulse. Colours
-# step where two catchments meet: neighbours can be weeks apart. *Source: {{source}}.*
+# step where two catchments meet. *Source: {{source}}.*
 
 # %% [markdown] tags=["amazon"]
-# From the farthest Andes river water needs months to the mouth. The network follows the real river
-# courses; slopes, lakes and wetlands, which set the lags, are plausible but not measured. The lags
-# are HydroPy's defaults, not the twin's truth.
+# From the farthest Andes river water needs months to the mouth, and neighbours can be weeks apart.
+# The network follows the real river courses; slopes, lakes and wetlands, which set the lags, are
+# plausible but not measured. The lags are HydroPy's defaults, not the twin's truth.
 
 # %% [markdown]
 # ## What to keep

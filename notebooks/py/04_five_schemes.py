@@ -132,7 +132,8 @@ scheme, last = "hybrid_qs", max(last, int(data.twsa.attrs["baseline_first"][:4])
 # %% [markdown]
 # A step runs the basin forwards through all days, compares with gauges and boxes, and sends the
 # gradient back through all days to every weight of the network. A gradient longer than 1 is
-# shortened to 1. The learning rate rises over ten steps and then halves every 45.
+# shortened to 1. The learning rate is 0.01, halves every 45 steps from the first on, and is held
+# back over the first ten.
 
 # %%
 short = replace(split, train=Period(split.train.first, last))
@@ -163,14 +164,15 @@ live.columns = ["loss", "mean NSE of Q", "mean NSE of TWSA"]
 live.rename_axis("steps")
 
 # %% [markdown]
-# **Table. The loss falls from step to step.** *Source: {{source}}.*
+# **Table. Loss before each step, and after the last.** *Source: {{source}}.*
 #
 # ## When to stop
 #
 # A network with tens of thousands of weights can learn the noise of its observations. So a run
 # has two phases. The first one fits the first years of the training period and watches the loss
 # of its last ones, which are held out: it *chooses* a number of steps. The second one starts again
-# and makes that many steps on all of the training period. The validation years are never read.
+# and makes that many steps on all of the training period. No observation of the validation years is
+# read; the climate attributes are means over all years of weather.
 #
 # In small, on the same few years:
 
@@ -188,6 +190,9 @@ refitted, adam = problem.learner(seed=0), keras.optimizers.Adam()  # from the st
 for step in range(chosen):
     gradient_step(refitted, adam, objective, step)
 print(f"fitted {inner.train}, watched {inner.validation}: {chosen} steps chosen, of {live_steps}")
+print("held-out loss before each step, and after the last:", np.round(held_out, 4))
+if np.argmin(held_out) == live_steps:
+    print("the loss was still falling: nothing was chosen")
 
 # %% [markdown]
 # The library does the same with checkpoints, with several members side by side, and with patience:
@@ -208,7 +213,7 @@ print(f"largest difference of a loss: {np.abs(np.subtract(losses, library)).max(
 print(f"largest difference of a learned parameter: {apart:.0e} of its value")
 
 # %% [markdown]
-# Now the kept runs, in full.
+# Now the runs of all schemes.
 
 # %% tags=["hide-input"]
 figures.training_curves(trained);
@@ -217,16 +222,18 @@ figures.training_curves(trained);
 # **Figure. Choose, then refit.** Loss before each step, mean over the members. Where the dotted
 # line rises while the dashed one falls, the model has begun to learn what does not last. Where the
 # chosen number is the most that was allowed, nothing was chosen: the scheme was still learning.
-# The level of Hybrid(Q) does not compare with the others: its loss has no storage in it. *Source:
-# {{source}}.*
+# *Source: {{source}}.*
+
+# %% [markdown] tags=["twsa"]
+# The level of Hybrid(Q) does not compare with the others: its loss has no storage in it.
 
 # %%
 schemes.hyperparameters(trained)
 
 # %% [markdown]
 # **Table S5. How each scheme was trained.** Read from the runs' own records. The paper makes up to
-# 300 iterations at one small learning rate; ours begins with a larger rate that halves every few
-# steps. Free parameters are logits, so they take larger steps than weights.
+# 300 iterations at one small learning rate; ours begins with a larger rate that halves every
+# 45 steps. Free parameters are logits, so they take larger steps than weights.
 
 # %% [markdown] tags=["amazon", "runs"]
 # Is the faster schedule a loss? One scheme was trained both ways, by the paper's schedule and by
@@ -289,8 +296,11 @@ figures.score_boxes(scores, ceiling=ceiling);
 
 # %% [markdown] tags=["amazon"]
 # The paper's numbers are medians over 24 gauges and 56 boxes of the real Amazon, mean of ten
-# repeats. Where the weaker scheme already lies within 0.02 of the truth's own score, the twin
-# cannot test the claim.
+# repeats.
+
+# %% [markdown] tags=["truth"]
+# Where the weaker scheme already lies within 0.02 of the truth's own score, the twin cannot test
+# the claim.
 
 # %%
 comparison.caution(trained)
@@ -336,10 +346,11 @@ schemes.parameter_summary(trained, true)
 
 # %% [markdown]
 # **Table 1. The nine parameters.** Median over the cells: HydroPy's own values first, then those
-# of every trained scheme, and last a twin's hidden truth. Names and ranges are the paper's.
-# *Source: {{source}}.*
+# of every trained scheme. Names and ranges are the paper's. *Source: {{source}}.*
 
 # %% [markdown] tags=["truth"]
+# The last column is the twin's hidden truth.
+#
 # ## Was the truth recovered?
 #
 # A high score says that discharge and storage were met. It does not say that they were met for

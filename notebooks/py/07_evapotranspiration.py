@@ -113,10 +113,10 @@ figures.tower_table(table)
 #
 # $$N^* = \frac{N}{1 + 2 \sum_{k \le N/5} \frac{n_k}{N}\,\rho_x(k)\,\rho_y(k)}$$
 #
-# where $n_k$ counts the pairs of days that far apart, so that gaps count {cite}`pyper1998`. The
-# p-value then comes from Student's t with $N^* - 2$ degrees of freedom. A tiny p says that two
-# series have something in common. A shared season is enough for that, so the table also has the
-# correlation of what is left without each side's season.
+# and never more than $N$, where $n_k$ counts the pairs of days that far apart, so that gaps count
+# {cite}`pyper1998`. The p-value then comes from Student's t with $N^* - 2$ degrees of freedom. A
+# tiny p says that two series have something in common. A shared season is enough for that, so the
+# table also has the correlation of what is left without each side's season.
 #
 # Here is $N^*$ of one tower and the scheme in focus, by hand.
 
@@ -197,7 +197,8 @@ figures.tower_series(found, simulated, shown, years.last);
 # the study has the weather for:
 #
 # - **Penman–Monteith** {cite}`allen1998`: radiation, temperature, humidity and wind. HydroPy's own.
-# - **Hargreaves–Samani** {cite}`hargreaves1985`: temperature and its daily range alone.
+# - **Hargreaves–Samani** {cite}`hargreaves1985`: temperature and its daily range alone,
+#   and the sun's height, from latitude and date.
 # - **Priestley–Taylor** {cite}`priestley1972`: radiation and temperature.
 #
 # Beside them stands the PET of the scheme in focus.
@@ -206,8 +207,10 @@ figures.tower_series(found, simulated, shown, years.last);
 # ### A learned PET by hand
 #
 # Hybrid(Q,S)+ adds the correction of its {term}`replacement network` to the reference PET. Here is
-# one day of its first member: each layer sees a cell, its neighbours and the days around it, so
-# four layers need four days on either side, and one day is left.
+# one day of its first member. Each input has mean 0 and spread 1, weather over land and training
+# years, attributes over land; beyond the grid it is 0. In `conv3d` each layer sees a cell, its
+# neighbours and the days around it, so four layers need four days on either side, and one day is
+# left. Negative values between layers become 0 (ReLU), and PET never falls below 0.
 
 # %% tags=["radiation", "twsa"]
 plus = trained["Hybrid(Q,S)+"]
@@ -215,7 +218,7 @@ network, window = plus.learners[0].replacement, plus.problem.window
 day = len(plus.problem.days) // 2
 reach = sum(kernel.shape[0] // 2 for kernel in network.kernels)
 weather = window.weather[day - reach : day + reach + 1]  # normalised, (day, lat, lon, 6)
-ground = tf.broadcast_to(window.attributes, (*weather.shape[:3], 21))
+ground = tf.broadcast_to(window.attributes, (*weather.shape[:3], window.attributes.shape[-1]))
 field = tf.concat([weather, ground], axis=-1)[None]
 for kernel, bias in zip(network.kernels[:-1], network.biases[:-1], strict=True):
     field = tf.nn.relu(tf.nn.conv3d(field, kernel, [1] * 5, "VALID") + bias)
@@ -329,7 +332,8 @@ distance
 
 # %% [markdown] tags=["truth"]
 # **Table. Distance from the true PET.** mm d⁻¹, and the correlation of the mean map with the true
-# one. *Source: {{source}}.*
+# one. In the mean error and in the day of the year cells count by area; in errors and correlation
+# over cells each counts alike. *Source: {{source}}.*
 
 # %% tags=["radiation", "truth"]
 evaporation.moved_to_truth(distance, focus).to_frame()
@@ -406,8 +410,9 @@ evaporation.moved_to_truth(distance, focus).to_frame()
 # ```
 #
 # The series share the season and nothing else. `p` takes each of thousands of days for a new proof
-# of it; `p by these` knows that the proof is a handful of seasons, and is far less sure. Without
-# the season nothing is left. No p-value tells you *what* two series have in common.
+# of it. `p by these` counts about a hundred days in place of thousands, still too many for ten
+# seasons, because a fixed season is not the random memory the formula assumes. Without the season
+# nothing is left. No p-value tells you *what* two series have in common.
 # ````
 
 # %% [markdown] tags=["amazon"]

@@ -71,8 +71,8 @@ print(f"explained: {parameter} of {title}, mean over {len(learners)} of its memb
 # ## Shares that add up
 #
 # `f_crit` says below which soil moisture plants begin to save water. The paper chose it because it
-# rules the exchange between soil, plants and air. In a hybrid scheme a network computes it from 21
-# attributes. How much of its value in a cell is owed to which attribute?
+# rules the exchange between soil, plants and air. In a hybrid scheme a network computes it from the
+# cell's attributes. How much of its value in a cell is owed to which attribute?
 #
 # {term}`Expected gradients <expected gradients>` {cite}`erion2021` walk from another cell $x'$,
 # drawn at random, to the cell $x$ in a straight line. The slope of the parameter $p$ at a random
@@ -83,7 +83,9 @@ print(f"explained: {parameter} of {title}, mean over {len(learners)} of its memb
 # \sum_i \varphi_i(x) = p(x) - \mathrm{E}_{x'}\big[p(x')\big].$$
 #
 # A positive share raises the parameter above its mean over all cells, a negative one lowers it.
-# The sum on the right is known exactly, so the error of sampling can be watched.
+# A lag starts at HydroPy's value in its cell, which is no attribute; its shares count from the mean
+# of this start with the attributes of all cells. The sum on the right is known exactly, so the
+# error of sampling can be watched.
 #
 # Here are the shares of one cell, drawn by hand. A network shifts the logit at which HydroPy's own
 # value stands, and `squash` maps logits into the range of each parameter. Every draw takes another
@@ -92,29 +94,38 @@ print(f"explained: {parameter} of {title}, mean over {len(learners)} of its memb
 # %%
 place, cells = Parameters._fields.index(parameter), np.flatnonzero(land)
 one = len(cells) // 2  # the cell that is explained
-attributes = tf.gather(learners[0].attributes, cells)  # normalised, (cell, 21)
+attributes = tf.gather(learners[0].attributes, cells)  # normalised, (cell, attribute)
 begin = learners[0].start[:, cells[one], None]  # logits of HydroPy's own values, (9, 1)
 
 
 def mean_parameter(points):
-    """The parameter at points among the attributes, (point, 21); mean over the members."""
+    """The parameter at points, (point, attribute); mean over the members."""
     logits = [begin + tf.transpose(learner.network(points)) for learner in learners]
     return tf.add_n([getattr(squash(each), parameter) for each in logits]) / len(learners)
 
 
 # %%
 rng, size = np.random.default_rng(0), len(cells)
-draws = [(rng.integers(size, size=size)[one], rng.random(size)[one]) for _ in range(samples)]
-others, along = (np.array(part) for part in zip(*draws, strict=True))
-step = attributes[one] - tf.gather(attributes, others)  # x - x', (draw, 21)
-points = attributes[one] - tf.constant(1 - along[:, None], tf.float32) * step
+others, along = [], []
+for _ in range(samples):  # the library draws for all cells; this cell's draw is kept
+    others.append(rng.integers(size, size=size)[one])
+    along.append(rng.random(size)[one])
+start = tf.gather(attributes, others)  # x', (draw, attribute)
+step = attributes[one] - start  # x - x'
+points = start + tf.constant(along, tf.float32)[:, None] * step  # x' + a (x - x')
 with tf.GradientTape() as tape:
     tape.watch(points)
     value = mean_parameter(points)
 by_hand = tf.reduce_mean(step * tape.gradient(value, points), axis=0).numpy()
 everywhere = mean_parameter(attributes).numpy()
 departure = everywhere[one] - everywhere.mean()
-print(f"shares add up to {by_hand.sum():+.4f}, the parameter lies {departure:+.4f} off its mean")
+print(f"cell {data.basin.describe(cells[one])}: shares add up to {by_hand.sum():+.4f}, ", end="")
+print(f"the parameter lies {departure:+.4f} off its mean")
+largest = pd.Series(by_hand, learners[0].attribute_names).sort_values(key=abs, ascending=False)
+largest.rename("share").head(6).to_frame()
+
+# %% [markdown]
+# **Table. The largest shares of this cell**, in the parameter's unit. *Source: {{source}}.*
 
 # %% [markdown]
 # The library does so for every cell, with the same draws.
@@ -127,10 +138,10 @@ print(f"by hand and library differ by {float(apart):.0e} of the spread over cell
 relative = 100 * float(explained.convergence[-1])
 print(f"after {samples} draws shares miss their sum by {relative:.1f} % of the spread over cells")
 
-# %% [markdown]
+# %% [markdown] tags=["truth"]
 # The richest scheme with such a network is explained beside it.
 
-# %%
+# %% tags=["truth"]
 richest = list(attention.with_network(trained))[-1]
 beside = attention.expected_gradients(trained[richest].learners, parameter, land, samples)
 shares = {richest: beside} | {title: explained}
@@ -141,7 +152,7 @@ figures.convergence({title: explained});
 # %% [markdown]
 # **Figure. How many draws are enough?** Root mean square over the cells of the sum of all shares
 # less what they have to add up to, as a part of the parameter's standard deviation over the cells.
-# It falls with the square root of the number of draws. *Source: {{source}}.*
+# It falls with one over the square root of the number of draws. *Source: {{source}}.*
 #
 # Two checks that share no code with ours run in the tests (`tests/analysis/test_attention.py`):
 # shap's GradientExplainer finds the same shares of the trained network, but for the sampling error
