@@ -195,9 +195,16 @@ qsb = 0.0 if frozen or rootmoist <= s_min * wcap else min(qsb, rootmoist)
 # %%
 usable = max(rootmoist - land["wilt"], 0.0)
 stress = min(usable / (f_crit * wcap - land["wilt"]), 1.0)
-transp = fveg * min((pet - dried[1]) * stress, usable)
 damp = max(rootmoist - f_evap * wcap, 0.0)
-sevap = fbare * min((pet - dried[0]) * damp / (wcap - f_evap * wcap), damp)
+
+
+def soil_losses(skin, canopy):
+    """Transpiration and soil evaporation after a wet skin and a wet canopy took their part."""
+    transp = fveg * min((pet - canopy) * stress, usable)
+    return transp, fbare * min((pet - skin) * damp / (wcap - f_evap * wcap), damp)
+
+
+transp, sevap = soil_losses(*dried)
 left = rootmoist + throu - qs - qsb - transp - sevap  # the soil at the end of the day
 
 # %% [markdown]
@@ -230,6 +237,23 @@ compared.T
 # throughfall; surface runoff and drainage; transpiration; evaporation of bare ground and of lakes;
 # overland flow and groundwater runoff into the river; the soil's water at the end of the day, mm.
 # *Source: {{source}}.*
+#
+# Leaves that stay wet meet the whole demand, so plants take nothing on such a day. Here is the same
+# soil and demand without rain, snow or a wet surface.
+
+# %%
+dry = today._replace(rainf=0 * today.rainf, snowf=0 * today.snowf)
+bare = {name: 0 * getattr(before, name) for name in ("swe", "wliq", "skinstor", "canopystor")}
+names = ["transp", "sevap"]
+_, series = exact.run(dry, state=before._replace(**bare), variables=names)
+rows = {"by hand": soil_losses(0, 0), "library": [series[name][0, cell] for name in names]}
+dry_day = pd.DataFrame(rows, names)
+assert abs(dry_day.diff(axis=1)).max(axis=None) < 1e-9
+dry_day.T
+
+# %% [markdown]
+# **Table. What the soil loses to the air on a dry day, mm d⁻¹.** Plants, then bare ground. *Source:
+# {{source}}.*
 #
 # ## Run all years
 #
