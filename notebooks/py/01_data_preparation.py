@@ -36,7 +36,7 @@ from hybridlib.analysis import inventory, weather
 from hybridlib.figures import geography as places
 from hybridlib.figures import weather as climate
 from hybridlib.figures.style import STYLE
-from hybridlib.study import pet, schema
+from hybridlib.study import pet, schema, stamps
 from hybridlib.study.prepare import check_forcing
 from hybridlib.study.schema import SECONDS_PER_DAY, InputError
 from hybridlib.twin import geography
@@ -409,7 +409,7 @@ def attempt(check, *arguments):
 
 
 attempt(schema.select, celsius, schema.FORCING, ["tas"], "celsius.nc")
-attempt(schema.check_daily, day_lost, "day_lost.nc")
+attempt(stamps.check_daily, day_lost, "day_lost.nc")
 attempt(check_forcing, holes, "tas", basin, days[:60], "holes.nc")
 
 # %% [markdown]

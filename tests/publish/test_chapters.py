@@ -53,7 +53,7 @@ def shown(notebook) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "twsa"), cases())
 def test_does_a_chapter_run_on_another_basin_and_not_speak_of_the_amazon(name, twsa, tmp_path):
-    known, params = notebooks.parameters_of(name), tmp_path / "testland.yml"
+    known, params = notebooks.parameters_of(name, notebooks.home()), tmp_path / "testland.yml"
     params.write_text("")
     asked = {key: text for key, text in testland(tmp_path, twsa).items() if key in known}
     (path,) = notebooks.run([name], params, asked, output=tmp_path)
