@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from _pytest.doctest import DoctestItem
 
+collect_ignore = ["tests/data", "tests/mutants.py"]
+
 
 @pytest.fixture(scope="session")
 def _folder_of_examples(tmp_path_factory):

@@ -80,8 +80,7 @@ def test_sees_the_study_the_attribute_and_the_network_one_more_input(study):
     snow = (pr * (tas < 273.15)).sum(axis=0) / pr.sum(axis=0)
     assert 0.05 < snow.min() < snow.max() < 0.95
     np.testing.assert_allclose(study.attributes.frac_snow, snow, rtol=1e-5)
-    problem = Run.plan(Settings("hybrid_q_plus", str(study.path)), "run").problem(2003)
-    learner = problem.learner(0)
+    (learner,) = Run.untrained(study, "hybrid_q_plus").learners
     assert learner.attribute_names == tuple(study.attributes)
     assert learner.network.input_shape == (None, 22)
     assert learner.replacement.kernels[0].shape[3] == 6 + 22
@@ -91,13 +90,13 @@ def test_trains_the_scheme_one_step(study, tmp_path):
     assert find_scheme("hybrid_q_plus").title == "Hybrid(Q)+"
     assert COLOURS["Hybrid(Q)+"] not in SCHEME_COLOURS.values()
     settings = Settings(
-        "hybrid_q_plus", str(study.path), train="2002-2003", validation="2004", epochs=1,
-        choose=False,
+        scheme="hybrid_q_plus", study=str(study.path), train="2002-2003", validation="2004",
+        epochs=1, choose=False,
     )  # fmt: skip
     train(settings, tmp_path / "run")
     run = Run.open(tmp_path / "run")
-    assert "frac_snow" in run.config["data"], "a study without the attribute is another one"
-    (learner,) = run.learners(run.problem(2003))
+    assert "frac_snow" in run.config.data, "a study without the attribute is another one"
+    (learner,) = run.learners
     assert np.abs(learner.network.layers[-1].kernel.numpy()).max() > 0
     assert np.abs(learner.replacement.kernels[-1].numpy()).max() > 0
 

@@ -47,7 +47,8 @@ def test_do_the_installed_versions_satisfy_the_bounds(required):
 
 
 def test_does_conda_understand_the_environment_and_get_the_same_bounds(project, required, conda):
-    specs = {spec.name.normalized: str(spec.version) for spec in map(rattler.MatchSpec, conda)}
+    matched = map(rattler.MatchSpec, conda)
+    specs = {spec.name.normalized.replace("_", "-"): str(spec.version) for spec in matched}
     assert specs.pop("pip") == "None"
     assert SpecifierSet(specs.pop("python")) == SpecifierSet(project["requires-python"])
     assert {name: SpecifierSet(bounds) for name, bounds in specs.items()} == required

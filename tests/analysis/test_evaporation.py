@@ -32,7 +32,7 @@ def twin(tmp_path_factory):
             forcing[name] = (forcing.tas + change).assign_attrs(FORCING[name].attrs)
         return forcing
 
-    changes = "forcing", warmer_by_day, "landsurface", cases.put("area", 2 * 2.5e9, 0, 0)
+    changes = "forcing", warmer_by_day, "landsurface", cases.put("area", 0.5 * 2.5e9, 0, 0)
     return cases.changed_study(cases.add_truth(cases.tiny_study(folder)), folder, *changes)
 
 

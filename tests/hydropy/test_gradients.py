@@ -191,7 +191,7 @@ def test_what_happens_where_the_critical_point_falls_below_wilting():
 
 
 SIDE = 8
-BETA = np.logspace(-2, 2, SIDE)[:, None] * np.ones((1, SIDE))
+BETA = np.logspace(-2, np.log10(50), SIDE)[:, None] * np.ones((1, SIDE))
 SHARE = np.linspace(0.05, 0.99, SIDE)[None] * np.ones((SIDE, 1))
 CAPACITIES = np.logspace(-9, 3, SIDE)[:, None] * np.ones((1, SIDE))
 THIN = {"wcap": CAPACITIES, "wmin": 0.1 * CAPACITIES, "wmax": 2 * CAPACITIES, "beta": 0.3}

@@ -312,7 +312,7 @@ def test_is_evapotranspiration_scored_against_the_truth_of_a_twin_only(study):
 
 
 def test_is_the_score_of_evapotranspiration_that_of_area_means_in_mm_a_day(study, tmp_path):
-    large = ("landsurface", cases.put("area", 5 * 2.5e9, 1, 2))
+    large = ("landsurface", cases.put("area", 0.2 * 2.5e9, 1, 2))
     study = cases.add_truth(cases.changed_study(study, tmp_path, *large))
     start = Run.untrained(study)
     problem, pairs = start.problem, start.observe()

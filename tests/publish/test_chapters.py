@@ -23,7 +23,7 @@ def cases():
             yield pytest.param(name, False, id=f"{name}, no gravimetry")
 
 
-def testland(folder: Path, twsa: bool) -> dict[str, str]:
+def other_basin(folder: Path, twsa: bool) -> dict[str, str]:
     """A small real basin of three gauges and four years, and no runs: parameters of all chapters.
 
     Nothing is kept for it, so schemes make one step.
@@ -55,7 +55,7 @@ def shown(notebook) -> str:
 def test_does_a_chapter_run_on_another_basin_and_not_speak_of_the_amazon(name, twsa, tmp_path):
     known, params = notebooks.parameters_of(name, notebooks.home()), tmp_path / "testland.yml"
     params.write_text("")
-    asked = {key: text for key, text in testland(tmp_path, twsa).items() if key in known}
+    asked = {key: text for key, text in other_basin(tmp_path, twsa).items() if key in known}
     (path,) = notebooks.run([name], params, asked, output=tmp_path)
     text = shown(nbformat.read(path, as_version=4))
     assert "Testland" in text

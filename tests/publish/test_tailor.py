@@ -128,7 +128,7 @@ def test_do_runs_count_of_this_very_study_only(tmp_path, monkeypatch):
     for mine, members, found in (
         (True, 2, {"runs", "members"}), (True, 1, {"runs"}), (False, 2, set()),
     ):  # fmt: skip
-        config = {"scheme": "hybrid_q", "members": members}
+        config = SimpleNamespace(scheme="hybrid_q", members=members)
         run = SimpleNamespace(is_of=lambda study, mine=mine: mine, config=config)
         monkeypatch.setattr(tailor.Run, "open", lambda folder, run=run: run)
         for scheme in ("hybrid_q", "hybrid_qs"):

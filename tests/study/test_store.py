@@ -248,7 +248,7 @@ def test_do_two_processes_write_under_names_of_their_own(tmp_path, monkeypatch):
 def test_is_what_is_no_file_left_as_it_is(kind, tmp_path):
     kind(tmp_path / "a")
     with (
-        pytest.raises(InputError, match="a: no file stands here"),
+        pytest.raises(InputError, match="a: is a .*; expected a file to write"),
         files.written_whole(tmp_path / "a"),
     ):
         pass
