@@ -22,6 +22,13 @@ from hybridlib.study.splits import Period, Split
 NAME = "Hybrid(Q,S)+"
 
 
+def one_twice_as_large(land):
+    """The first cell twice as large as each other; none larger than its coordinates give."""
+    land["area"].values[:] *= 0.6
+    land["area"].values[0, 0] *= 2.0
+    return land
+
+
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory):
     """A twin with the range of temperature, too; one cell is twice as large as the others."""
@@ -32,7 +39,7 @@ def twin(tmp_path_factory):
             forcing[name] = (forcing.tas + change).assign_attrs(FORCING[name].attrs)
         return forcing
 
-    changes = "forcing", warmer_by_day, "landsurface", cases.put("area", 0.5 * 2.5e9, 0, 0)
+    changes = "forcing", warmer_by_day, "landsurface", one_twice_as_large
     return cases.changed_study(cases.add_truth(cases.tiny_study(folder)), folder, *changes)
 
 
