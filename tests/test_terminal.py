@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import hybridlib
-from hybridlib import terminal
+from hybridlib import cli, terminal
 from hybridlib.learning.settings import Settings
 from hybridlib.study.schema import InputError
 
@@ -109,3 +109,25 @@ def test_has_every_public_name_an_example():
 def test_is_there_completion_for_the_shell():
     told = tell("--help").stdout
     assert "--install-completion" in told
+
+
+def test_does_an_error_nobody_foresaw_end_in_a_sentence(capsys, monkeypatch):
+    def fail(*_):
+        raise KeyError("depth")
+
+    monkeypatch.setattr("hybridlib.study.store.open_study", fail)
+    monkeypatch.delenv(terminal.TRACEBACK, raising=False)
+    code, _, told = cases.run_command(capsys, "info", "own/basin.zarr")
+    assert code == 1 and "unexpected KeyError ('depth') with own/basin.zarr" in told
+    assert told.endswith("run the same command with HYBRIDLIB_TRACEBACK=1")
+    monkeypatch.setenv(terminal.TRACEBACK, "1")
+    monkeypatch.setattr("sys.argv", ["hybridlib", "info", "own/basin.zarr"])
+    with pytest.raises(KeyError, match="depth"):
+        cli.main()
+
+
+def test_is_an_output_of_notebooks_that_is_a_file_refused_before_they_run(capsys, tmp_path):
+    (tmp_path / "file").write_text("older")
+    code, _, told = cases.run_command(capsys, "notebooks", "--output", tmp_path / "file")
+    assert code == 2 and "file: is no folder" in told
+    assert (tmp_path / "file").read_text() == "older"

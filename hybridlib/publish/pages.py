@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-import numpy as np
 from pydantic.fields import FieldInfo
 
 from hybridlib.experiments.matrix import LISTS, Experiment
@@ -112,15 +111,10 @@ def _variables() -> str:
 def _variable_row(variable: schema.Variable) -> str:
     unit = "1" if variable.units == "/" else variable.units
     also = ", ".join(f"`{alias}`" for alias in variable.aliases)
-    return f"| `{variable.name}` | {unit} | {variable.long_name} | {_range(variable)} | {also} |"
-
-
-def _range(variable: schema.Variable) -> str:
-    if np.isfinite([variable.low, variable.high]).all():
-        return f"{variable.low:g} to {variable.high:g}"
-    if np.isfinite(variable.low):
-        return f"at least {variable.low:g}"
-    return f"at most {variable.high:g}" if np.isfinite(variable.high) else ""
+    return (
+        f"| `{variable.name}` | {unit} | {variable.long_name} | {variable.low:g} to "
+        f"{variable.high:g} | {also} |"
+    )
 
 
 def _settings() -> str:
