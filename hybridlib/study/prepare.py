@@ -156,7 +156,8 @@ def _set_right(field: xr.DataArray, path: Path, told: Report) -> xr.DataArray:
         if count:
             told.odd.append(
                 f"{path}: pr is negative in {count} places of a packed file whose top is reached: "
-                f"read as rain that ran over it, up to {values.max():.3g} kg m-2 s-1"
+                f"read as rain that ran over it, up to {values.max():.3g} kg m-2 s-1; still more "
+                "rain would look like less and cannot be told: better pack the file anew"
             )
     values, count = set_noise_right(str(field.name), values)
     if count:
