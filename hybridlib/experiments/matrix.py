@@ -42,7 +42,7 @@ from hybridlib.study.schema import InputError
 HYDROGRAPHS = "hydrographs.nc"
 TOPIC = "hybridlib-progress"
 HERE = "127.0.0.1"
-"""Where a cluster of this machine listens: nobody reaches it from another."""
+"""Where a cluster of this machine listens; nobody reaches it from another."""
 LISTS = ("schemes", "weights", "replacement")
 """Keys of a group of which every combination is trained."""
 YEARS = ("train", "validation")

@@ -166,7 +166,7 @@ def simulate(
             "auto" by default.
 
     Returns:
-        What was found in the files: means, what was set right, what is odd.
+        What was found in the files, such as means, what was set right and what is odd.
 
     Raises:
         InputError: any input that cannot be used.

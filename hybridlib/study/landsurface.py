@@ -61,7 +61,7 @@ def land_alone(landsurface: xr.Dataset, source: str = "land surface") -> xr.Data
     HydroPy's lags follow from it; ``lsm`` is then a mask.
 
     Args:
-        landsurface: as :func:`hybridlib.study.schema.read_landsurface` returns it.
+        landsurface: as :func:`hybridlib.study.schema.select_landsurface` returns it.
         source: the file's name, for messages.
 
     Raises:

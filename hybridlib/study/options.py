@@ -35,7 +35,7 @@ DEEPEST, MOST_VALUES, MOST_DIGITS = 20, 2_000, 30
 TOO_MUCH = f"more than {MOST_VALUES} values or {DEEPEST} levels, with aliases spelt out"
 MOST_BYTES = {"YAML": 50_000, "JSON": 50_000_000}
 AMBIGUOUS = re.compile(r"[-+]?(0[0-9_]+|.*:.*)$")
-"""What YAML reads to the base of eight or sixty: 010 is 8, 1:30 is 90."""
+"""What YAML reads to the base of eight or sixty, such as ``010`` (8) and ``1:30`` (90)."""
 
 
 class Options(BaseModel):

@@ -22,7 +22,7 @@ _HEADS = (
     (b"<", "a web page or XML; the download went wrong"),
 )
 NOISE = {"pr": (-1e-8, 1.0), "evspsblpot": (-6e-6, 0.01)}
-"""Fluxes a little below zero by packing or condensation: the lowest, and the largest share."""
+"""Fluxes a little below zero by packing or condensation, with the lowest and the largest share."""
 MOST_CROSSING = 0.01
 """By how much, K, tasmin may be above tasmax in packed files."""
 

@@ -47,7 +47,7 @@ LIMITS = {
         "does the gauge lie on its river?",
     ),
 }
-"""Numbers that tell a wrong unit or a wrong label: the driest and wettest places on Earth, wide."""
+"""Numbers that tell a wrong unit or label, wider than the driest and wettest places on Earth."""
 
 
 @dataclass

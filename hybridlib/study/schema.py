@@ -373,7 +373,7 @@ _RATIOS = {
 
 
 FILLS = (9.969209968386869e36, 1e20, -9999.0, -99999.0, -999.0)
-"""Values that mean "missing" in files that do not say so: NetCDF's own default and custom."""
+"""Values that mean "missing" in files that do not say so, NetCDF's own default and customs."""
 
 
 def is_fill(values) -> np.ndarray:

@@ -28,7 +28,7 @@ DAYS_A_CHUNK = 366
 MOST_LINES = 14
 """Gauges that a summary lists, so that it fits a screen."""
 DIGESTS = "digests.json"
-"""Table in a study: the digest of every file of a group, by group; ROOT for the study's own."""
+"""Table in a study of the digest of every file of a group, by group; ROOT for its own."""
 ROOT, ROOT_FILES = ".", (".zattrs", ".zgroup")
 
 
