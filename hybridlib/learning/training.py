@@ -115,6 +115,7 @@ def train(
             fit.save(folder / CHECKPOINT, digest(run.config))
             if progress is not None:
                 progress(row)
+        _write_history(folder / HISTORY, fit.history)  # what stands there may be damaged
         return save_weights(folder / WEIGHTS, fit.learners, run.config)
 
 

@@ -218,6 +218,14 @@ def test_is_a_history_refused_that_the_training_did_not_leave(copy):
         Run.open(copy).history  # noqa: B018
 
 
+def test_is_a_damaged_history_written_anew_by_a_run_that_goes_on(settings, whole, copy):
+    (copy / WEIGHTS).unlink()
+    (copy / HISTORY).write_text("lost")
+    train(settings, copy, resume=True)
+    assert (copy / HISTORY).read_bytes() == (whole / HISTORY).read_bytes()
+    np.testing.assert_equal(*map(cases.stored_weights, (copy, whole)))
+
+
 @pytest.mark.parametrize("name", ["discharge", "station"])
 def test_are_scores_refused_that_were_changed(name, copy):
     with h5py.File(copy / METRICS, "r+") as file:
